@@ -1,0 +1,139 @@
+// See Call.h.
+
+#include "codegen/cpu/Call.h"
+
+#include "codegen/cpu/VectorBody.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+#include <cstddef>
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+static Value fieldAddress(Frame &f, Value base, int64_t offset) {
+  if (offset == 0)
+    return base;
+  return LLVM::GEPOp::create(f.builder, f.loc, base.getType(),
+                             f.builder.getI8Type(), base,
+                             ArrayRef<LLVM::GEPArg>{
+                                 static_cast<int32_t>(offset)});
+}
+
+static Value loadField(Frame &f, Value base, int64_t offset, Type type) {
+  return LLVM::LoadOp::create(f.builder, f.loc, type,
+                              fieldAddress(f, base, offset));
+}
+
+Value contextField(Frame &f, ContextField field) {
+  Type pointer = LLVM::LLVMPointerType::get(f.builder.getContext());
+  switch (field) {
+  case ContextField::Workspace:
+    return loadField(f, f.context, offsetof(moert_context, workspace), pointer);
+  case ContextField::WorkspaceBytes:
+    return loadField(f, f.context, offsetof(moert_context, workspace_bytes),
+                     f.builder.getI64Type());
+  case ContextField::Threads:
+    return loadField(f, f.context, offsetof(moert_context, threads),
+                     f.builder.getI32Type());
+  case ContextField::Loads:
+    return loadField(f, f.context, offsetof(moert_context, loads), pointer);
+  }
+  llvm_unreachable("unknown field");
+}
+
+static void storeError(Frame &f, int32_t code) {
+  Value number = arith::ConstantIntOp::create(f.builder, f.loc, code, 32);
+  LLVM::StoreOp::create(
+      f.builder, f.loc, number,
+      fieldAddress(f, f.context, offsetof(moert_context, error)));
+}
+
+void reportError(Frame &f, moert_code code, ArrayRef<Value> values) {
+  storeError(f, code);
+  for (auto [i, value] : llvm::enumerate(values))
+    LLVM::StoreOp::create(
+        f.builder, f.loc,
+        convertNumber(f.builder, f.loc, value, f.builder.getI64Type()),
+        fieldAddress(f, f.context,
+                     offsetof(moert_context, error_values) + 8 * i));
+}
+
+void clearError(Frame &f) { storeError(f, MOERT_CODE_OK); }
+
+Value readError(Frame &f) {
+  return loadField(f, f.context, offsetof(moert_context, error),
+                   f.builder.getI32Type());
+}
+
+static Value argument(Frame &f, Value arguments, unsigned number) {
+  return loadField(f, arguments, 8 * static_cast<int64_t>(number),
+                   arguments.getType());
+}
+
+Value argumentData(Frame &f, Value arguments, unsigned number) {
+  return loadField(f, argument(f, arguments, number),
+                   offsetof(moert_tensor, data), arguments.getType());
+}
+
+Value argumentSize(Frame &f, Value arguments, unsigned number, unsigned d) {
+  return f.toIndex(loadField(f, argument(f, arguments, number),
+                             offsetof(moert_tensor, shape) + 8 * d,
+                             f.builder.getI64Type()));
+}
+
+Value flatMemref(OpBuilder &builder, Location loc, Value pointer,
+                 Type element) {
+  Type memory = memoryType(element);
+  auto type = MemRefType::get({ShapedType::kDynamic}, memory);
+  Type i64 = builder.getI64Type();
+  auto sizes = LLVM::LLVMArrayType::get(i64, 1);
+  auto descriptor = LLVM::LLVMStructType::getLiteral(
+      builder.getContext(),
+      {pointer.getType(), pointer.getType(), i64, sizes, sizes});
+  auto number = [&](int64_t value) -> Value {
+    return LLVM::ConstantOp::create(builder, loc, i64,
+                                    builder.getI64IntegerAttr(value));
+  };
+  Value whole = LLVM::PoisonOp::create(builder, loc, descriptor);
+  auto insert = [&](Value value, ArrayRef<int64_t> position) {
+    whole = LLVM::InsertValueOp::create(builder, loc, whole, value, position);
+  };
+  insert(pointer, {0});
+  insert(pointer, {1});
+  insert(number(0), {2});
+  insert(number(int64_t(1) << 62), {3, 0});
+  insert(number(1), {4, 0});
+  return UnrealizedConversionCastOp::create(builder, loc, type, whole)
+      .getResult(0);
+}
+
+SmallVector<grouped::PlanOp> reportedPlans(const Extents &extents) {
+  SmallVector<grouped::PlanOp> plans;
+  for (grouped::PlanOp plan : extents.allPlans())
+    if (plan->hasAttr("moe.routing"))
+      plans.push_back(plan);
+  llvm::sort(plans, [](grouped::PlanOp a, grouped::PlanOp b) {
+    auto number = [](grouped::PlanOp plan) {
+      return cast<IntegerAttr>(plan->getAttr("moe.routing")).getInt();
+    };
+    return number(a) < number(b);
+  });
+  return plans;
+}
+
+std::optional<int64_t> firstLoad(const Schedule &schedule,
+                                 grouped::PlanOp plan) {
+  int64_t first = 0;
+  for (grouped::PlanOp other : reportedPlans(schedule.extents())) {
+    if (other == plan)
+      return first;
+    first += static_cast<int64_t>(other.getExperts());
+  }
+  return std::nullopt;
+}
+
+} // namespace moe::cpu

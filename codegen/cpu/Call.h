@@ -1,0 +1,45 @@
+// How generated code reads moert_context and moert_tensor (runtime/Abi.h).
+
+#ifndef MOE_CODEGEN_CPU_CALL_H
+#define MOE_CODEGEN_CPU_CALL_H
+
+#include "codegen/cpu/Frame.h"
+
+#include "runtime/Abi.h"
+
+namespace moe::cpu {
+
+enum class ContextField { Workspace, WorkspaceBytes, Threads, Loads };
+
+/// The value of a field of the call's context: !llvm.ptr, i64, i32, !llvm.ptr.
+mlir::Value contextField(Frame &frame, ContextField field);
+
+/// Stores an error code and its values (index); the caller decides how to go
+/// on. The last one reported wins.
+void reportError(Frame &frame, moert_code code,
+                 llvm::ArrayRef<mlir::Value> values);
+
+/// Sets the error code of the context to 0, or reads it (i32).
+void clearError(Frame &frame);
+mlir::Value readError(Frame &frame);
+
+/// Data (!llvm.ptr) and size of dimension `d` (index) of argument `number`.
+mlir::Value argumentData(Frame &frame, mlir::Value arguments, unsigned number);
+mlir::Value argumentSize(Frame &frame, mlir::Value arguments, unsigned number,
+                         unsigned d);
+
+/// memref<?xelement> at a pointer. Its size is not used by any code, so it is
+/// given as 2^62.
+mlir::Value flatMemref(mlir::OpBuilder &builder, mlir::Location loc,
+                       mlir::Value pointer, mlir::Type element);
+
+/// The plans that report loads, in the order of moert_context.loads.
+llvm::SmallVector<grouped::PlanOp> reportedPlans(const Extents &extents);
+
+/// The first counter of a plan, if it reports loads.
+std::optional<int64_t> firstLoad(const Schedule &schedule,
+                                 grouped::PlanOp plan);
+
+} // namespace moe::cpu
+
+#endif // MOE_CODEGEN_CPU_CALL_H

@@ -1,0 +1,98 @@
+// See Compile.h.
+
+#include "codegen/cpu/Compile.h"
+
+#include "codegen/cpu/Description.h"
+#include "codegen/cpu/Entry.h"
+#include "codegen/cpu/Link.h"
+#include "codegen/cpu/Lower.h"
+
+#include "dialect/GroupedDialect.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Verifier.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+void registerCompilation(DialectRegistry &registry) {
+  registerCpuLowering(registry);
+  registry.insert<MoeDialect, grouped::GroupedDialect, linalg::LinalgDialect,
+                  tensor::TensorDialect>();
+}
+
+static LogicalResult emitOne(OpBuilder &builder, func::FuncOp source,
+                             const Level &level, const std::string &symbol,
+                             const std::string &workspace) {
+  FailureOr<Extents> extents = Extents::analyse(source);
+  if (failed(extents))
+    return failure();
+  FailureOr<Schedule> schedule = Schedule::create(source, *extents, level);
+  if (failed(schedule))
+    return failure();
+  std::string suffix = ("_" + level.name).str();
+  emitFunction(builder, source, *schedule, symbol + suffix,
+               /*ownMemory=*/workspace.empty());
+  if (!workspace.empty())
+    emitWorkspaceFunction(builder, source, *schedule, workspace + suffix);
+  return success();
+}
+
+OwningOpRef<ModuleOp> emitLevel(ModuleOp grouped, const Level &level) {
+  FailureOr<SmallVector<EntryFunctions>> entries = findEntries(grouped);
+  if (failed(entries))
+    return nullptr;
+  OwningOpRef<ModuleOp> module = ModuleOp::create(grouped.getLoc());
+  OpBuilder builder = OpBuilder::atBlockEnd(module->getBody());
+  for (const EntryFunctions &functions : *entries) {
+    if (failed(emitOne(builder, functions.entry, level,
+                       entrySymbol(functions.entry),
+                       workspaceSymbol(functions.entry))))
+      return nullptr;
+    for (auto [number, step] : llvm::enumerate(functions.steps))
+      if (failed(emitOne(builder, step, level,
+                         stepSymbol(functions.entry, number), "")))
+        return nullptr;
+  }
+  if (failed(verify(*module)))
+    return nullptr;
+  return module;
+}
+
+LogicalResult compileLevel(ModuleOp grouped, const Level &level, CodeKind kind,
+                           llvm::SmallVectorImpl<char> &output) {
+  OwningOpRef<ModuleOp> module = emitLevel(grouped, level);
+  if (!module || failed(lowerToLLVM(*module, level)))
+    return failure();
+  return emitCode(*module, level, kind, output);
+}
+
+FailureOr<SmallVector<char, 0>> compileArtefact(ModuleOp grouped,
+                                                ArrayRef<Level> levels) {
+  FailureOr<SmallVector<EntryFunctions>> entries = findEntries(grouped);
+  if (failed(entries))
+    return failure();
+  FailureOr<std::string> json = describe(*entries, levels);
+  if (failed(json))
+    return failure();
+  SmallVector<SmallVector<char, 0>> objects(levels.size() + 1);
+  for (auto [level, object] : llvm::zip(levels, objects))
+    if (failed(compileLevel(grouped, level, CodeKind::Object, object)))
+      return failure();
+  OwningOpRef<ModuleOp> description =
+      descriptionModule(grouped.getContext(), *json);
+  if (failed(emitCode(*description, levels.front(), CodeKind::Object,
+                      objects.back())))
+    return failure();
+  SmallVector<StringRef> inputs;
+  for (const SmallVector<char, 0> &object : objects)
+    inputs.push_back(StringRef(object.data(), object.size()));
+  llvm::Expected<SmallVector<char, 0>> linked = linkSharedObject(inputs);
+  if (!linked)
+    return grouped.emitError() << llvm::toString(linked.takeError());
+  return std::move(*linked);
+}
+
+} // namespace moe::cpu

@@ -1,0 +1,256 @@
+// See Entry.h.
+
+#include "codegen/cpu/Entry.h"
+
+#include "codegen/cpu/Call.h"
+#include "codegen/cpu/Phases.h"
+#include "codegen/cpu/Workspace.h"
+
+#include "codegen/cpu/VectorBody.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/OpenMP/OpenMPDialect.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+namespace {
+
+class FunctionEmitter {
+public:
+  FunctionEmitter(OpBuilder &builder, func::FuncOp source,
+                  const Schedule &schedule, StringRef symbol, Type result)
+      : builder(builder), source(source), schedule(schedule),
+        frame(builder, source.getLoc(), schedule),
+        pointer(LLVM::LLVMPointerType::get(builder.getContext())) {
+    function = func::FuncOp::create(
+        builder, source.getLoc(), symbol,
+        builder.getFunctionType({pointer, pointer}, result));
+    builder.setInsertionPointToStart(function.addEntryBlock());
+    frame.context = function.getArgument(0);
+    readSizes();
+  }
+
+  void emitBody(bool ownMemory);
+  void emitSize();
+
+private:
+  void readSizes();
+  void bindMemory(Value base);
+  void bindConstant(unsigned number, const Storage &storage);
+  void bindScratch(Value base, Value thread);
+  void cloneScalars(Block &block);
+  void emitRegion(Value base);
+  Value at(Value base, Value offset) {
+    return LLVM::GEPOp::create(
+        builder, frame.loc, pointer, builder.getI8Type(), base,
+        ValueRange{convertNumber(builder, frame.loc, offset,
+                                 builder.getI64Type())});
+  }
+  Value code(int32_t value) {
+    return arith::ConstantIntOp::create(builder, frame.loc, value, 32);
+  }
+  Value toI64(Value index) {
+    return convertNumber(builder, frame.loc, index, builder.getI64Type());
+  }
+  func::FuncOp declare(StringRef name, TypeRange inputs, TypeRange results);
+
+  OpBuilder &builder;
+  func::FuncOp source, function;
+  const Schedule &schedule;
+  Frame frame;
+  Type pointer;
+  Workspace workspace;
+};
+
+} // namespace
+
+void FunctionEmitter::readSizes() {
+  const Extents &extents = schedule.extents();
+  for (unsigned symbol = 0; symbol < extents.numSymbols(); ++symbol)
+    frame.symbols.push_back(argumentSize(frame, function.getArgument(1),
+                                         extents.argumentOf(symbol), 0));
+  Value threads = frame.toIndex(contextField(frame, ContextField::Threads));
+  frame.threads = frame.max(threads, frame.constant(1));
+  workspace = layOutWorkspace(frame);
+}
+
+void FunctionEmitter::emitSize() {
+  func::ReturnOp::create(builder, frame.loc, toI64(workspace.bytes));
+}
+
+func::FuncOp FunctionEmitter::declare(StringRef name, TypeRange inputs,
+                                      TypeRange results) {
+  auto module = function->getParentOfType<ModuleOp>();
+  if (auto found = module.lookupSymbol<func::FuncOp>(name))
+    return found;
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(module.getBody());
+  auto made = func::FuncOp::create(builder, frame.loc, name,
+                                   builder.getFunctionType(inputs, results));
+  made.setPrivate();
+  return made;
+}
+
+void FunctionEmitter::bindConstant(unsigned number, const Storage &storage) {
+  if (storage.value.isSplat())
+    return;
+  DenseElementsAttr value = storage.value;
+  Type memory = memoryType(storage.element);
+  if (memory != storage.element)
+    value = cast<DenseIntElementsAttr>(value).mapValues(
+        memory, [&](const APInt &element) {
+          return element.zextOrTrunc(memory.getIntOrFloatBitWidth());
+        });
+  int64_t count = value.getNumElements();
+  value = value.reshape(RankedTensorType::get({count}, memory));
+  auto type = MemRefType::get({count}, memory);
+  std::string name =
+      (function.getSymName() + "_constant" + Twine(number)).str();
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(function);
+    memref::GlobalOp::create(builder, frame.loc, name,
+                             builder.getStringAttr("private"), type, value,
+                             /*constant=*/true, IntegerAttr());
+  }
+  Value global = memref::GetGlobalOp::create(builder, frame.loc, type, name);
+  frame.memrefs[number] = memref::CastOp::create(
+      builder, frame.loc, MemRefType::get({ShapedType::kDynamic}, memory),
+      global);
+}
+
+void FunctionEmitter::bindMemory(Value base) {
+  Value arguments = function.getArgument(1);
+  frame.memrefs.resize(schedule.storages().size());
+  for (auto [number, storage] : llvm::enumerate(schedule.storages())) {
+    Value data;
+    switch (storage.kind) {
+    case Storage::Kind::Argument:
+      data = argumentData(frame, arguments, storage.number);
+      break;
+    case Storage::Kind::Result:
+      data = argumentData(frame, arguments,
+                          source.getNumArguments() + storage.number);
+      break;
+    case Storage::Kind::Workspace:
+      data = at(base, workspace.offsets[number]);
+      break;
+    case Storage::Kind::Scratch:
+      continue;
+    case Storage::Kind::Constant:
+      bindConstant(number, storage);
+      continue;
+    }
+    frame.memrefs[number] =
+        flatMemref(builder, frame.loc, data, storage.element);
+  }
+  frame.counters =
+      flatMemref(builder, frame.loc, base, builder.getI64Type());
+}
+
+void FunctionEmitter::bindScratch(Value base, Value thread) {
+  Value first =
+      frame.add(workspace.scratch, frame.mul(thread, workspace.scratchBytes));
+  for (auto [number, offset] : workspace.scratchOffsets)
+    frame.memrefs[number] =
+        flatMemref(builder, frame.loc, at(base, frame.add(first, offset)),
+                   schedule.storage(number).element);
+}
+
+void FunctionEmitter::cloneScalars(Block &block) {
+  for (Operation &op : block.without_terminator()) {
+    if (auto loop = dyn_cast<grouped::LoopOp>(op))
+      for (Region &body : loop.getBodies())
+        cloneScalars(body.front());
+    else if (kindOf(&op) == OpKind::Scalar)
+      builder.clone(op, frame.scalars);
+  }
+}
+
+void FunctionEmitter::emitRegion(Value base) {
+  Value zero = arith::ConstantIntOp::create(builder, frame.loc, 0, 64);
+  for (size_t i = 0; i < schedule.phases().size(); ++i)
+    memref::StoreOp::create(builder, frame.loc, zero, frame.counters,
+                            ValueRange{frame.constant(8 * i)});
+  omp::ParallelOperands operands;
+  operands.numThreads =
+      convertNumber(builder, frame.loc, toI64(frame.threads),
+                    builder.getI32Type());
+  auto parallel = omp::ParallelOp::create(builder, frame.loc, operands);
+  func::FuncOp number =
+      declare("omp_get_thread_num", {}, {builder.getI32Type()});
+  OpBuilder::InsertionGuard guard(builder);
+  builder.createBlock(&parallel.getRegion());
+  Value thread = frame.toIndex(
+      func::CallOp::create(builder, frame.loc, number).getResult(0));
+  bindScratch(base, thread);
+  emitPhases(frame, thread);
+  omp::TerminatorOp::create(builder, frame.loc);
+}
+
+void FunctionEmitter::emitBody(bool ownMemory) {
+  Location loc = frame.loc;
+  Type i64 = builder.getI64Type();
+  clearError(frame);
+  Value needed = toI64(workspace.bytes);
+  Value zero = arith::ConstantIntOp::create(builder, loc, 0, 64);
+  Value base, given, enough;
+  if (ownMemory) {
+    // The workspace of a prepare step is not part of the interface.
+    Value alignment =
+        arith::ConstantIntOp::create(builder, loc, MOERT_ALIGNMENT, 64);
+    func::FuncOp allocate =
+        declare("omp_aligned_alloc", {i64, i64, i64}, pointer);
+    base = func::CallOp::create(builder, loc, allocate,
+                                ValueRange{alignment, needed, zero})
+               .getResult(0);
+    given = zero;
+    enough = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, base,
+                                  LLVM::ZeroOp::create(builder, loc, pointer));
+  } else {
+    base = contextField(frame, ContextField::Workspace);
+    given = contextField(frame, ContextField::WorkspaceBytes);
+    enough = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge,
+                                   given, needed);
+  }
+  Block *entry = builder.getInsertionBlock();
+  Block *run = builder.createBlock(&function.getBody());
+  Block *refuse = builder.createBlock(&function.getBody());
+  builder.setInsertionPointToEnd(entry);
+  cf::CondBranchOp::create(builder, loc, enough, run, refuse);
+
+  builder.setInsertionPointToEnd(refuse);
+  reportError(frame, MOERT_CODE_WORKSPACE, {needed, given});
+  func::ReturnOp::create(builder, loc, code(MOERT_CODE_WORKSPACE));
+
+  builder.setInsertionPointToEnd(run);
+  bindMemory(base);
+  cloneScalars(source.front());
+  emitRegion(base);
+  if (ownMemory)
+    func::CallOp::create(builder, loc,
+                         declare("omp_free", {pointer, i64}, {}),
+                         ValueRange{base, zero});
+  func::ReturnOp::create(builder, loc, readError(frame));
+}
+
+void emitFunction(OpBuilder &builder, func::FuncOp source,
+                  const Schedule &schedule, StringRef symbol, bool ownMemory) {
+  OpBuilder::InsertionGuard guard(builder);
+  FunctionEmitter(builder, source, schedule, symbol, builder.getI32Type())
+      .emitBody(ownMemory);
+}
+
+void emitWorkspaceFunction(OpBuilder &builder, func::FuncOp source,
+                           const Schedule &schedule, StringRef symbol) {
+  OpBuilder::InsertionGuard guard(builder);
+  FunctionEmitter(builder, source, schedule, symbol, builder.getI64Type())
+      .emitSize();
+}
+
+} // namespace moe::cpu

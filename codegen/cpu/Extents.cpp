@@ -1,0 +1,260 @@
+// Inputs that meet in one row-wise operation must have equally many rows, so
+// their symbols are united.
+
+#include "codegen/cpu/Extents.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+static RankedTensorType typeOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+static bool isTensor(Value value) {
+  return isa<RankedTensorType>(value.getType());
+}
+
+int64_t rowElements(RankedTensorType type) {
+  int64_t elements = 1;
+  for (int64_t size : type.getShape().drop_front(type.getRank() > 0))
+    elements *= size;
+  return elements;
+}
+
+Extent Extents::resolve(Extent extent) const {
+  if (extent.kind != Extent::Kind::Input)
+    return extent;
+  while (parents[extent.id] != extent.id)
+    extent.id = parents[extent.id];
+  if (!numbers.empty())
+    extent.id = numbers[extent.id];
+  return extent;
+}
+
+Extent Extents::of(Value tensor) const {
+  RankedTensorType type = typeOf(tensor);
+  if (type.getRank() == 0)
+    return Extent{};
+  if (!type.isDynamicDim(0))
+    return Extent{Extent::Kind::Constant, type.getDimSize(0)};
+  return resolve(known.at(tensor));
+}
+
+unsigned Extents::planNumber(grouped::PlanOp plan) const {
+  return llvm::find(plans, plan) - plans.begin();
+}
+
+LogicalResult Extents::unify(Operation *op, Value a, Value b) {
+  Extent left = of(a), right = of(b);
+  if (left == right)
+    return success();
+  if (left.kind == Extent::Kind::Input && right.kind == left.kind &&
+      left.factor == right.factor) {
+    parents[std::max(left.id, right.id)] = std::min(left.id, right.id);
+    return success();
+  }
+  return op->emitOpError("uses tensors whose numbers of rows have nothing to "
+                         "do with each other");
+}
+
+/// expand_shape, collapse_shape, extract_slice, transpose, cast, split.
+LogicalResult Extents::visitReshape(Operation *op) {
+  Value source = op->getOperand(0), result = op->getResult(0);
+  if (!typeOf(result).getRank() || !typeOf(result).isDynamicDim(0))
+    return success();
+  Extent rows = of(source);
+  ArrayRef<int64_t> from = typeOf(source).getShape();
+  ArrayRef<int64_t> to = typeOf(result).getShape();
+  if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
+    for (int64_t d : llvm::drop_begin(collapse.getReassociationIndices()[0]))
+      rows.factor *= from[d];
+  } else if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op)) {
+    for (int64_t d : llvm::drop_begin(expand.getReassociationIndices()[0])) {
+      if (rows.factor % to[d] != 0)
+        return op->emitOpError("splits rows into ")
+               << to[d] << ", which does not divide their number";
+      rows.factor /= to[d];
+    }
+  } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
+    if (!slice.isDynamicSize(0) || slice.isDynamicOffset(0) ||
+        slice.getStaticOffset(0) != 0 || slice.isDynamicStride(0) ||
+        slice.getStaticStride(0) != 1)
+      return op->emitOpError("cuts out a dynamic number of rows");
+  }
+  set(result, rows);
+  return success();
+}
+
+LogicalResult Extents::visitMatmul(grouped::MatmulOp op) {
+  Value rows = op.getTokens() ? Value(op.getTokens()) : Value(op.getInput());
+  for (Value extra : op.getExtras())
+    if (typeOf(extra).getRank() == 2 && typeOf(extra).isDynamicDim(0))
+      if (failed(unify(op, rows, extra)))
+        return failure();
+  if (op.isCombined() && failed(unify(op, rows, op.getCombineSlots())))
+    return failure();
+  if (op.getCombineWeights() &&
+      failed(unify(op, op.getCombineRows(), op.getCombineWeights())))
+    return failure();
+  for (Value result : op.getResults())
+    set(result, of(op.isCombined() ? Value(op.getCombineRows()) : rows));
+  return success();
+}
+
+LogicalResult Extents::visitLoop(grouped::LoopOp op) {
+  auto plan = op.getOffsets().getDefiningOp<grouped::PlanOp>();
+  if (!plan)
+    return op->emitOpError("loops over groups that no plan made");
+  Extent grouped{Extent::Kind::Grouped, 1, planNumber(plan)};
+  for (Value rows : op.getRows())
+    if (!(of(rows) == grouped))
+      return op->emitOpError("takes rows that are not in the order of its plan");
+  Extent group{Extent::Kind::Group, 1, loops++};
+  for (Region &body : op.getBodies()) {
+    for (BlockArgument argument :
+         body.getArguments().take_front(op.getRows().size()))
+      set(argument, group);
+    for (Operation &inner : body.front().without_terminator())
+      if (failed(visit(&inner)))
+        return failure();
+  }
+  for (Value result : op.getResults().take_front(op.getNumRowResults()))
+    set(result, grouped);
+  return success();
+}
+
+LogicalResult Extents::visit(Operation *op) {
+  for (Value result : op->getResults())
+    if (auto type = dyn_cast<RankedTensorType>(result.getType()))
+      if (llvm::any_of(type.getShape().drop_front(type.getRank() > 0),
+                       ShapedType::isDynamic))
+        return op->emitOpError("makes a ")
+               << type
+               << ": only the first dimension may be dynamic in CPU code";
+  if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp,
+          tensor::ExtractSliceOp, tensor::CastOp, linalg::TransposeOp,
+          moe::SplitOp>(op))
+    return visitReshape(op);
+  if (auto matmul = dyn_cast<grouped::MatmulOp>(op))
+    return visitMatmul(matmul);
+  if (auto loop = dyn_cast<grouped::LoopOp>(op))
+    return visitLoop(loop);
+  if (auto plan = dyn_cast<grouped::PlanOp>(op)) {
+    Extent filled{Extent::Kind::Grouped, 1,
+                  static_cast<unsigned>(plans.size())};
+    plans.push_back(plan);
+    set(plan.getTokens(), filled);
+    set(plan.getSlots(), filled);
+    set(plan.getRows(), of(plan.getIds()));
+    return success();
+  }
+
+  // All others: the rows of every result are those of the operand `leader`.
+  Value leader;
+  if (auto gather = dyn_cast<moe::GatherOp>(op)) {
+    leader = gather.getIndices();
+  } else if (auto combine = dyn_cast<grouped::CombineOp>(op)) {
+    leader = combine.getRows();
+    if (combine.getWeights() &&
+        failed(unify(op, leader, combine.getWeights())))
+      return failure();
+  } else if (auto linear = dyn_cast<moe::LinearOp>(op)) {
+    leader = linear.getInput();
+  } else if (auto norm = dyn_cast<moe::RmsNormOp>(op)) {
+    leader = norm.getInput();
+  } else if (auto broadcast = dyn_cast<moe::BroadcastOp>(op)) {
+    leader = broadcast.getLike();
+    auto input = dyn_cast<RankedTensorType>(broadcast.getInput().getType());
+    if (input && input.getRank() == typeOf(leader).getRank() &&
+        input.getRank() > 0 && input.isDynamicDim(0) &&
+        failed(unify(op, broadcast.getInput(), leader)))
+      return failure();
+  } else if (auto reduce = dyn_cast<moe::ReduceOp>(op)) {
+    leader = reduce.getInput();
+  } else {
+    for (Value operand : op->getOperands()) {
+      if (!isTensor(operand))
+        continue;
+      if (leader && failed(unify(op, leader, operand)))
+        return failure();
+      if (!leader)
+        leader = operand;
+    }
+  }
+  for (Value result : op->getResults()) {
+    if (!isTensor(result) || typeOf(result).getRank() == 0 ||
+        !typeOf(result).isDynamicDim(0))
+      continue;
+    if (!leader)
+      return op->emitOpError("makes a tensor whose number of rows is unknown");
+    set(result, of(leader));
+  }
+  return success();
+}
+
+LogicalResult Extents::finish(func::FuncOp function) {
+  SmallVector<unsigned> roots(parents.size());
+  SmallVector<unsigned> arguments;
+  unsigned seen = 0;
+  for (BlockArgument argument : function.getArguments()) {
+    auto found = known.find(argument);
+    if (found == known.end())
+      continue;
+    Extent extent = resolve(found->second);
+    if (extent.id == found->second.id) {
+      roots[extent.id] = seen++;
+      arguments.push_back(argument.getArgNumber());
+    }
+  }
+  numbers = std::move(roots);
+  symbolArguments = std::move(arguments);
+  auto leave = cast<func::ReturnOp>(function.front().getTerminator());
+  for (auto [i, value] : llvm::enumerate(leave.getOperands())) {
+    if (isa<grouped::PackedType>(value.getType()))
+      continue;
+    if (!isTensor(value))
+      return leave.emitOpError("returns ")
+             << value.getType() << " as result " << i
+             << ": entries return tensors";
+    Extent rows = of(value);
+    bool input = rows.kind == Extent::Kind::Input && rows.factor == 1;
+    if (rows.kind != Extent::Kind::Constant && !input)
+      return leave.emitOpError("returns result ")
+             << i << " with a number of rows that no input has";
+  }
+  return success();
+}
+
+FailureOr<Extents> Extents::analyse(func::FuncOp function) {
+  Extents extents;
+  if (!llvm::hasSingleElement(function.getBody()))
+    return function.emitOpError("has several blocks: control flow is not "
+                                "supported in CPU code");
+  for (BlockArgument argument : function.getArguments()) {
+    auto type = dyn_cast<RankedTensorType>(argument.getType());
+    if (!type)
+      continue;
+    for (int64_t d = 1; d < type.getRank(); ++d)
+      if (type.isDynamicDim(d))
+        return function.emitOpError("argument ")
+               << argument.getArgNumber() << " is " << type
+               << ": only the first dimension may be dynamic in CPU code";
+    if (type.getRank() == 0 || !type.isDynamicDim(0))
+      continue;
+    unsigned id = extents.parents.size();
+    extents.parents.push_back(id);
+    extents.set(argument, Extent{Extent::Kind::Input, 1, id});
+  }
+  for (Operation &op : function.front().without_terminator())
+    if (failed(extents.visit(&op)))
+      return failure();
+  if (failed(extents.finish(function)))
+    return failure();
+  return extents;
+}
+
+} // namespace moe::cpu

@@ -1,0 +1,71 @@
+// How many rows every tensor of an entry has: a constant, or a multiple of a
+// size that is known at run time only.
+
+#ifndef MOE_CODEGEN_CPU_EXTENTS_H
+#define MOE_CODEGEN_CPU_EXTENTS_H
+
+#include "dialect/GroupedDialect.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace moe::cpu {
+
+/// The size of dimension 0 of a tensor: `factor` times what `kind` says.
+struct Extent {
+  enum class Kind {
+    Constant, // factor alone
+    Input,    // dimension 0 of inputs; `id` is its symbol
+    Grouped,  // the filled slots of plan number `id`: at most slots of its ids
+    Group,    // the rows of one group, inside a grouped.loop
+  };
+  Kind kind = Kind::Constant;
+  int64_t factor = 1;
+  unsigned id = 0;
+
+  bool operator==(const Extent &other) const {
+    return kind == other.kind && factor == other.factor && id == other.id;
+  }
+};
+
+/// The extents of all tensors of one function.
+class Extents {
+public:
+  /// Fails with a diagnostic where row counts contradict each other, or where
+  /// another dimension than the first is dynamic.
+  static mlir::FailureOr<Extents> analyse(mlir::func::FuncOp function);
+
+  /// Rows of a tensor of this function; 1 for rank 0.
+  Extent of(mlir::Value tensor) const;
+  /// The plan whose filled slots `extent` counts (kind Grouped).
+  grouped::PlanOp plan(Extent extent) const { return plans[extent.id]; }
+  llvm::ArrayRef<grouped::PlanOp> allPlans() const { return plans; }
+  unsigned planNumber(grouped::PlanOp plan) const;
+  /// Symbols are numbered 0, 1, ... in the order of the inputs.
+  unsigned numSymbols() const { return symbolArguments.size(); }
+  /// An argument whose dimension 0 is the symbol.
+  unsigned argumentOf(unsigned symbol) const { return symbolArguments[symbol]; }
+
+private:
+  mlir::LogicalResult visit(mlir::Operation *op);
+  mlir::LogicalResult unify(mlir::Operation *op, mlir::Value a, mlir::Value b);
+  mlir::LogicalResult visitReshape(mlir::Operation *op);
+  mlir::LogicalResult visitMatmul(grouped::MatmulOp op);
+  mlir::LogicalResult visitLoop(grouped::LoopOp op);
+  mlir::LogicalResult finish(mlir::func::FuncOp function);
+  Extent resolve(Extent extent) const;
+  void set(mlir::Value tensor, Extent extent) { known[tensor] = extent; }
+
+  llvm::DenseMap<mlir::Value, Extent> known;
+  llvm::SmallVector<unsigned> parents; // union-find over inputs
+  llvm::SmallVector<unsigned> numbers; // of the roots, after analysis
+  llvm::SmallVector<unsigned> symbolArguments;
+  llvm::SmallVector<grouped::PlanOp> plans;
+  unsigned loops = 0;
+};
+
+/// Static elements of one row: the product of all dimensions but the first.
+int64_t rowElements(mlir::RankedTensorType type);
+
+} // namespace moe::cpu
+
+#endif // MOE_CODEGEN_CPU_EXTENTS_H

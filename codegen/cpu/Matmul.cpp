@@ -1,0 +1,255 @@
+// Rows are cut into ceil(m / maxRows) tiles whose sizes differ by at most one,
+// so no row is padded. A panel stays in the cache while all tiles pass over it.
+
+#include "codegen/cpu/Matmul.h"
+
+#include "codegen/cpu/TileKernel.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+Family chooseFamily(const PackedLayout &layout, Type a) {
+  Type rows = getElementTypeOrSelf(a);
+  bool dot = layout.level.bf16Dot && rows.isBF16() && layout.element.isBF16();
+  return dot ? Family::Bf16Dot : Family::Fma;
+}
+
+namespace {
+
+class BlockEmitter {
+public:
+  BlockEmitter(OpBuilder &builder, Location loc, const PackedLayout &layout,
+               const MatmulBlock &block, const Epilogue &epilogue)
+      : builder(builder), loc(loc), layout(layout), block(block),
+        epilogue(epilogue), maxRows(layout.level.maxRows(layout.vectors())) {}
+
+  void emit();
+
+private:
+  Value constant(int64_t value) {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  }
+  Value add(Value a, Value b) {
+    return arith::AddIOp::create(builder, loc, a, b);
+  }
+  Value sub(Value a, Value b) {
+    return arith::SubIOp::create(builder, loc, a, b);
+  }
+  Value mul(Value a, Value b) {
+    return arith::MulIOp::create(builder, loc, a, b);
+  }
+  Value div(Value a, Value b) {
+    return arith::DivUIOp::create(builder, loc, a, b);
+  }
+
+  /// Emits `body(size)` for each size of 1 .. `largest`, of which the one that
+  /// equals `rows` runs.
+  void switchOnRows(Value rows, int64_t largest,
+                    llvm::function_ref<void(int64_t)> body);
+  /// Emits a loop over [from, to) and leaves the builder after it.
+  void loop(Value from, Value to, int64_t step,
+            llvm::function_ref<void(Value)> body);
+  Value emitFewRows(Value rows);
+  void emitTile(Value firstRow, int64_t rows, Value firstPanel, int64_t panels,
+                Value cold);
+  void emitEpilogue(ArrayRef<Value> sums, Value row, Value token, Value panel);
+  void emitColumns(ArrayRef<Value> sums, Value row, Value token, Value column,
+                   int64_t columns);
+
+  OpBuilder &builder;
+  Location loc;
+  const PackedLayout &layout;
+  const MatmulBlock &block;
+  const Epilogue &epilogue;
+  const int64_t maxRows;
+  Value view;
+};
+
+} // namespace
+
+void BlockEmitter::switchOnRows(Value rows, int64_t largest,
+                                llvm::function_ref<void(int64_t)> body) {
+  SmallVector<int64_t> cases;
+  for (int64_t size = 1; size < largest; ++size)
+    cases.push_back(size);
+  auto choice = scf::IndexSwitchOp::create(builder, loc, TypeRange{}, rows,
+                                           cases, cases.size());
+  OpBuilder::InsertionGuard guard(builder);
+  auto fill = [&](Region &region, int64_t size) {
+    builder.createBlock(&region);
+    body(size);
+    scf::YieldOp::create(builder, loc);
+  };
+  for (auto [region, size] : llvm::zip_equal(choice.getCaseRegions(), cases))
+    fill(region, size);
+  fill(choice.getDefaultRegion(), largest);
+}
+
+void BlockEmitter::loop(Value from, Value to, int64_t step,
+                        llvm::function_ref<void(Value)> body) {
+  auto op = scf::ForOp::create(builder, loc, from, to, constant(step));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(op.getBody());
+  body(op.getInductionVar());
+}
+
+/// The columns of one panel that start at `column`, of which `columns` exist.
+void BlockEmitter::emitColumns(ArrayRef<Value> sums, Value row, Value token,
+                               Value column, int64_t columns) {
+  int64_t lanes = layout.level.lanes;
+  int64_t perWeight = layout.vectorsPerWeight();
+  for (int64_t v = 0; v < perWeight && v * lanes < columns; ++v) {
+    SmallVector<Value> accumulators;
+    for (int64_t w = 0; w < layout.weights; ++w)
+      accumulators.push_back(sums[w * perWeight + v]);
+    Value first = v == 0 ? column : add(column, constant(v * lanes));
+    epilogue(builder, loc,
+             EpilogueSite{accumulators, row, token, block.group, first,
+                          std::min(lanes, columns - v * lanes)});
+  }
+}
+
+/// Only the last panel can be partial; whether it is is known statically.
+void BlockEmitter::emitEpilogue(ArrayRef<Value> sums, Value row, Value token,
+                                Value panel) {
+  int64_t columns = layout.panelColumns();
+  int64_t partial = layout.outputs % columns;
+  Value column = mul(panel, constant(columns));
+  if (partial == 0)
+    return emitColumns(sums, row, token, column, columns);
+  if (layout.panels() == 1)
+    return emitColumns(sums, row, token, column, partial);
+  Value last = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                     panel, constant(layout.panels() - 1));
+  auto choice = scf::IfOp::create(builder, loc, last, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(choice.thenBlock());
+  emitColumns(sums, row, token, column, partial);
+  builder.setInsertionPointToStart(choice.elseBlock());
+  emitColumns(sums, row, token, column, columns);
+}
+
+void BlockEmitter::emitTile(Value firstRow, int64_t rows, Value firstPanel,
+                            int64_t panels, Value cold) {
+  Value groupPanels = mul(block.group, constant(layout.panels()));
+  SmallVector<Value> panelOf, packedPanels, rowOf, tokens;
+  for (int64_t p = 0; p < panels; ++p) {
+    panelOf.push_back(p == 0 ? firstPanel : add(firstPanel, constant(p)));
+    packedPanels.push_back(add(groupPanels, panelOf.back()));
+  }
+  for (int64_t r = 0; r < rows; ++r) {
+    Value row = r == 0 ? firstRow : add(firstRow, constant(r));
+    rowOf.push_back(row);
+    if (!block.rowIds) {
+      tokens.push_back(row);
+      continue;
+    }
+    Value id = memref::LoadOp::create(builder, loc, block.rowIds, row);
+    tokens.push_back(
+        arith::IndexCastOp::create(builder, loc, builder.getIndexType(), id));
+  }
+  SmallVector<Value> sums = emitTileSums(builder, loc, layout, block.a, tokens,
+                                         view, packedPanels, cold);
+  int64_t vectors = layout.vectors();
+  for (int64_t p = 0; p < panels; ++p)
+    for (int64_t r = 0; r < rows; ++r)
+      emitEpilogue(
+          ArrayRef<Value>(sums).slice((p * rows + r) * vectors, vectors),
+          rowOf[r], tokens[r], panelOf[p]);
+}
+
+/// Blocks of so few rows that one panel does not keep the units busy take
+/// several panels at once. Returns the first panel that is left to do.
+Value BlockEmitter::emitFewRows(Value rows) {
+  int64_t vectors = layout.vectors();
+  int64_t largest = 0;
+  while (largest < maxRows &&
+         layout.level.panelsAtOnce(largest + 1, vectors) > 1)
+    ++largest;
+  if (largest == 0)
+    return block.panelBegin;
+
+  Value few = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ule,
+                                    rows, constant(largest));
+  auto choice = scf::IfOp::create(builder, loc, builder.getIndexType(), few,
+                                  /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(choice.elseBlock());
+  scf::YieldOp::create(builder, loc, block.panelBegin);
+
+  builder.setInsertionPointToStart(choice.thenBlock());
+  SmallVector<int64_t> cases;
+  for (int64_t size = 1; size < largest; ++size)
+    cases.push_back(size);
+  auto sizes = scf::IndexSwitchOp::create(builder, loc, builder.getIndexType(),
+                                          rows, cases, cases.size());
+  scf::YieldOp::create(builder, loc, sizes.getResults());
+  auto fill = [&](Region &region, int64_t size) {
+    builder.createBlock(&region);
+    int64_t at = layout.level.panelsAtOnce(size, vectors);
+    Value panels = sub(block.panelEnd, block.panelBegin);
+    Value grouped = mul(div(panels, constant(at)), constant(at));
+    Value end = add(block.panelBegin, grouped);
+    // One row is so fast that the hardware's own prefetching does better.
+    Value cold;
+    if (size > 1)
+      cold = arith::ConstantIntOp::create(builder, loc, 1, 1);
+    loop(block.panelBegin, end, at,
+         [&](Value panel) { emitTile(block.rowBegin, size, panel, at, cold); });
+    scf::YieldOp::create(builder, loc, end);
+  };
+  for (auto [region, size] : llvm::zip_equal(sizes.getCaseRegions(), cases))
+    fill(region, size);
+  fill(sizes.getDefaultRegion(), largest);
+  return choice.getResult(0);
+}
+
+void BlockEmitter::emit() {
+  Value rows = sub(block.rowEnd, block.rowBegin);
+  Value some = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sgt,
+                                     rows, constant(0));
+  Value columns = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sgt,
+                                        block.panelEnd, block.panelBegin);
+  some = arith::AndIOp::create(builder, loc, some, columns);
+  auto guarded = scf::IfOp::create(builder, loc, some);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(guarded.thenBlock());
+
+  view = memref::ViewOp::create(builder, loc, layout.viewType(), block.packed,
+                                constant(0), ValueRange{});
+  Value firstPanel = emitFewRows(rows);
+
+  Value tiles = div(add(rows, constant(maxRows - 1)), constant(maxRows));
+  Value smaller = div(rows, tiles);
+  Value larger = arith::RemUIOp::create(builder, loc, rows, tiles);
+  loop(firstPanel, block.panelEnd, 1, [&](Value panel) {
+    loop(constant(0), tiles, 1, [&](Value tile) {
+      // The first `larger` tiles have one row more.
+      Value isLarger = arith::CmpIOp::create(
+          builder, loc, arith::CmpIPredicate::ult, tile, larger);
+      Value size =
+          add(smaller, arith::IndexCastUIOp::create(
+                           builder, loc, builder.getIndexType(), isLarger));
+      Value before = arith::MinUIOp::create(builder, loc, tile, larger);
+      Value firstRow = add(add(block.rowBegin, mul(tile, smaller)), before);
+      // The first tile brings the panel into the cache for the others.
+      Value first = arith::CmpIOp::create(
+          builder, loc, arith::CmpIPredicate::eq, tile, constant(0));
+      switchOnRows(size, maxRows, [&](int64_t rows) {
+        emitTile(firstRow, rows, panel, 1, first);
+      });
+    });
+  });
+}
+
+void emitMatmul(OpBuilder &builder, Location loc, const PackedLayout &layout,
+                const MatmulBlock &block, const Epilogue &epilogue) {
+  BlockEmitter(builder, loc, layout, block, epilogue).emit();
+}
+
+} // namespace moe::cpu

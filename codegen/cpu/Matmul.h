@@ -1,0 +1,69 @@
+// Emits the code of one block of a grouped matmul: rows of one group times a
+// range of packed panels, in balanced register tiles, with any epilogue.
+
+#ifndef MOE_CODEGEN_CPU_MATMUL_H
+#define MOE_CODEGEN_CPU_MATMUL_H
+
+#include "codegen/cpu/Pack.h"
+
+#include <functional>
+
+namespace moe::cpu {
+
+/// How a tile multiplies. AMX will be a third family.
+enum class Family {
+  /// f32 multiply-add; A and B are widened in registers.
+  Fma,
+  /// x86vector.avx512.dot on bf16 pairs of A and B.
+  Bf16Dot,
+};
+
+/// The family for rows of type `a`. Bf16Dot needs bf16 rows, bf16 weights and
+/// the level's bf16Dot. Fma takes f32, f16 and bf16 rows, but only f32 rows are
+/// fast (widening A costs as much as the multiplication): widen it beforehand.
+Family chooseFamily(const PackedLayout &layout, mlir::Type a);
+
+/// One block: acc_w[r, n] = sum over k of A[row(r), k] * B_w[group, n, k], for
+/// r in [rowBegin, rowEnd) and the columns n of panels [panelBegin, panelEnd).
+/// Empty ranges are allowed. All indices are of type index.
+struct MatmulBlock {
+  /// memref<? x (>= K) x (f32|bf16|f16)>, unit inner stride, any outer stride
+  /// (static ones give shorter code). Only columns < K are read. Padding the
+  /// outer stride by 64 bytes avoids cache set conflicts between rows.
+  mlir::Value a;
+  /// Null: row(r) = r. Otherwise memref<?xi32> and row(r) = rowIds[r].
+  mlir::Value rowIds;
+  /// memref<?xi8> in the layout's form.
+  mlir::Value packed;
+  mlir::Value group;
+  mlir::Value rowBegin, rowEnd;
+  mlir::Value panelBegin, panelEnd;
+};
+
+/// One vector of finished sums, to be turned into results and stored.
+struct EpilogueSite {
+  /// vector<lanes x f32> of each weight, all for the same row and columns.
+  llvm::ArrayRef<mlir::Value> accumulators;
+  mlir::Value row;    // r, of type index
+  mlir::Value token;  // row(r), of type index
+  mlir::Value group;  // of type index
+  mlir::Value column; // first column, of type index
+  /// Columns that exist: the first `lanes` of the vector. Nothing else may be
+  /// stored or loaded (storeLanes and loadLanes of VectorAccess.h).
+  int64_t lanes;
+};
+
+/// Emits code for one site. Called several times (for every row of every tile
+/// variant), each time for code that runs once per row and vector.
+using Epilogue = std::function<void(mlir::OpBuilder &, mlir::Location,
+                                    const EpilogueSite &)>;
+
+/// Emits the block. The code is a few hundred instructions for each of the
+/// level's row variants: emit it once for a matmul, inside the task loop.
+void emitMatmul(mlir::OpBuilder &builder, mlir::Location loc,
+                const PackedLayout &layout, const MatmulBlock &block,
+                const Epilogue &epilogue);
+
+} // namespace moe::cpu
+
+#endif // MOE_CODEGEN_CPU_MATMUL_H

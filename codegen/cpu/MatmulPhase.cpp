@@ -1,0 +1,313 @@
+// One grouped.matmul: cuts it into tasks and gives the kernel its epilogue. No
+// result depends on how it is cut.
+
+#include "codegen/cpu/Phases.h"
+
+#include "codegen/cpu/Matmul.h"
+#include "codegen/cpu/VectorAccess.h"
+#include "codegen/cpu/VectorBody.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+namespace {
+
+class MatmulPhase {
+public:
+  MatmulPhase(Frame &f, unsigned counter, const Step &step)
+      : f(f), counter(counter), step(step),
+        op(cast<grouped::MatmulOp>(step.op)),
+        layout(packedLayout(op.getWeights().getType(), f.schedule.level())) {
+    if (op.getOffsets())
+      plan = op.getOffsets().getDefiningOp<grouped::PlanOp>();
+  }
+
+  void emit();
+
+private:
+  void emitPlain();
+  void emitCombined();
+  MatmulBlock block(Value group, Value rowBegin, Value rowEnd,
+                    Value panelBegin, Value panelEnd);
+  SmallVector<Value> epilogueValues(const EpilogueSite &site);
+  Value extra(const EpilogueSite &site, Value operand);
+  void storeResults(const EpilogueSite &site);
+  void addToTokens(const EpilogueSite &site);
+  void forPanelColumns(Value panel,
+                       llvm::function_ref<void(Value, int64_t)> body);
+  Value panelsPerTask(Value panels, int64_t most);
+  Ref sums(unsigned number) {
+    return f.ref(step.extra[number], f.builder.getF32Type());
+  }
+
+  Frame &f;
+  unsigned counter;
+  const Step &step;
+  grouped::MatmulOp op;
+  PackedLayout layout;
+  grouped::PlanOp plan;
+};
+
+} // namespace
+
+MatmulBlock MatmulPhase::block(Value group, Value rowBegin, Value rowEnd,
+                               Value panelBegin, Value panelEnd) {
+  Layout input = f.schedule.matmulInput(op);
+  Value flat = f.memrefs[input.storage];
+  Type element = cast<MemRefType>(flat.getType()).getElementType();
+  // Any number of rows: the loops stay inside by themselves.
+  SmallVector<OpFoldResult> sizes = {f.builder.getIndexAttr(int64_t(1) << 31),
+                                     f.builder.getIndexAttr(layout.inputs)};
+  SmallVector<OpFoldResult> strides;
+  for (int64_t stride : input.strides)
+    strides.push_back(f.builder.getIndexAttr(stride));
+  auto strided = StridedLayoutAttr::get(f.builder.getContext(), input.offset,
+                                        input.strides);
+  MatmulBlock result;
+  result.a = memref::ReinterpretCastOp::create(
+      f.builder, f.loc,
+      MemRefType::get({int64_t(1) << 31, layout.inputs}, element, strided),
+      flat, f.builder.getIndexAttr(input.offset), sizes, strides);
+  if (op.getTokens())
+    result.rowIds = f.ref(op.getTokens()).memref;
+  result.packed = f.ref(op.getWeights()).memref;
+  result.group = group;
+  result.rowBegin = rowBegin;
+  result.rowEnd = rowEnd;
+  result.panelBegin = panelBegin;
+  result.panelEnd = panelEnd;
+  return result;
+}
+
+/// The vector of a `with` operand: by column, by group and column, or by row.
+Value MatmulPhase::extra(const EpilogueSite &site, Value operand) {
+  auto type = cast<RankedTensorType>(operand.getType());
+  Ref ref = f.ref(operand);
+  Value row = f.constant(0);
+  if (type.getRank() == 2) {
+    bool byGroup = type.hasStaticShape() &&
+                   type.getDimSize(0) == layout.experts;
+    row = byGroup ? site.group : site.row;
+  } else {
+    ref.layout.strides.clear();
+  }
+  return f.load(ref, f.add(f.rowAddress(ref, row), site.column), site.lanes);
+}
+
+SmallVector<Value> MatmulPhase::epilogueValues(const EpilogueSite &site) {
+  SmallVector<Value> arguments(site.accumulators);
+  for (Value operand : op.getExtras())
+    arguments.push_back(extra(site, operand));
+  return emitBlockOnVectors(f.builder, f.loc, op.getEpilogue().front(),
+                            arguments, f.lanes, f.scalars);
+}
+
+/// The value before a rounding that memory need not have.
+static Value beforeRounding(Value value, Type stored) {
+  auto truncation = value.getDefiningOp<arith::TruncFOp>();
+  if (truncation &&
+      getElementTypeOrSelf(truncation.getIn().getType()) == stored)
+    return truncation.getIn();
+  return value;
+}
+
+void MatmulPhase::storeResults(const EpilogueSite &site) {
+  for (auto [result, value] :
+       llvm::zip_equal(op.getResults(), epilogueValues(site))) {
+    Ref out = f.ref(result);
+    Type stored = cast<MemRefType>(out.memref.getType()).getElementType();
+    f.store(out, f.add(f.rowAddress(out, site.row), site.column),
+            beforeRounding(value, stored), site.lanes);
+  }
+}
+
+/// sums[token of the row] += weight * value.
+void MatmulPhase::addToTokens(const EpilogueSite &site) {
+  OpBuilder &b = f.builder;
+  Ref slots = f.ref(op.getCombineSlots());
+  int64_t choices = op.getCombineRows().getType().getDimSize(1);
+  Value slot =
+      f.toIndex(f.loadScalar(slots, f.rowAddress(slots, site.row)));
+  Value token = f.div(slot, f.constant(choices));
+  Value weight;
+  Type f32 = b.getF32Type();
+  if (op.getCombineWeights()) {
+    Ref weights = f.ref(op.getCombineWeights());
+    Value at = f.add(f.rowAddress(weights, token),
+                     f.sub(slot, f.mul(token, choices)));
+    weight = vector::BroadcastOp::create(
+        b, f.loc, f.vectorOf(f32),
+        convertNumber(b, f.loc, f.loadScalar(weights, at), f32));
+  }
+  for (auto [number, value] : llvm::enumerate(epilogueValues(site))) {
+    Value term = convertNumber(b, f.loc, beforeRounding(value, f32), f32);
+    Ref out = sums(number);
+    Value at = f.add(f.rowAddress(out, token), site.column);
+    Value before = f.load(out, at, site.lanes);
+    Value after =
+        weight ? Value(vector::FMAOp::create(b, f.loc, term, weight, before))
+               : Value(arith::AddFOp::create(b, f.loc, term, before));
+    f.store(out, at, after, site.lanes);
+  }
+}
+
+/// body(column, lanes that exist) for the vectors of one weight's columns in a
+/// panel.
+void MatmulPhase::forPanelColumns(
+    Value panel, llvm::function_ref<void(Value, int64_t)> body) {
+  int64_t columns = layout.panelColumns();
+  Value first = f.mul(panel, columns);
+  auto emit = [&](int64_t count) {
+    for (int64_t c = 0; c < count; c += f.lanes)
+      body(f.add(first, c), std::min(f.lanes, count - c));
+  };
+  int64_t partial = layout.outputs % columns;
+  if (partial == 0)
+    return emit(columns);
+  Value last = arith::CmpIOp::create(f.builder, f.loc, arith::CmpIPredicate::eq,
+                                     panel, f.constant(layout.panels() - 1));
+  auto choice = scf::IfOp::create(f.builder, f.loc, last,
+                                  /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(f.builder);
+  f.builder.setInsertionPointToStart(choice.thenBlock());
+  emit(partial);
+  f.builder.setInsertionPointToStart(choice.elseBlock());
+  emit(columns);
+}
+
+/// Several panels at once let a group's rows stay in the cache, but every
+/// thread should get about eight tasks.
+Value MatmulPhase::panelsPerTask(Value panels, int64_t most) {
+  Value share = f.div(panels, f.mul(f.threads, 8));
+  return f.min(f.max(share, f.constant(1)), f.constant(most));
+}
+
+void MatmulPhase::emitPlain() {
+  Value groups = f.constant(1), rows;
+  Ref filled, offsets;
+  if (plan) {
+    filled = f.ref(f.schedule.filledGroups(plan), f.builder.getI32Type());
+    offsets = f.ref(plan.getOffsets());
+    groups = f.toIndex(f.loadScalar(filled, f.constant(0)));
+  } else {
+    rows = f.extent(f.schedule.extents().of(
+        op.getTokens() ? Value(op.getTokens()) : Value(op.getInput())));
+  }
+  Value panels = f.constant(layout.panels());
+  Value perTask = panelsPerTask(f.mul(groups, layout.panels()), 4);
+  Value panelBlocks = f.ceilDiv(panels, perTask);
+  // One group of few panels: its rows are divided too.
+  Value rowBlocks = f.constant(1), rowsPerTask;
+  if (!plan) {
+    Value wanted = f.ceilDiv(f.mul(f.threads, 8), panelBlocks);
+    Value possible = f.ceilDiv(f.max(rows, f.constant(1)), f.constant(24));
+    rowBlocks = f.min(wanted, possible);
+    rowsPerTask = f.ceilDiv(f.max(rows, f.constant(1)), rowBlocks);
+  }
+  Value perGroup = plan ? panelBlocks
+                        : Value(arith::MulIOp::create(f.builder, f.loc,
+                                                      panelBlocks, rowBlocks));
+  Value count = f.mul(groups, perGroup);
+  f.tasks(counter, count, [&](Value task) {
+    Value group = f.constant(0), begin, end, panelBlock = task;
+    if (plan) {
+      Value place = f.div(task, perGroup);
+      panelBlock = f.sub(task, f.mul(place, perGroup));
+      group = f.toIndex(f.loadScalar(filled, f.add(place, 1)));
+      begin = f.toIndex(f.loadScalar(offsets, group));
+      end = f.toIndex(f.loadScalar(offsets, f.add(group, 1)));
+    } else {
+      Value rowBlock = f.div(task, panelBlocks);
+      panelBlock = f.sub(task, f.mul(rowBlock, panelBlocks));
+      begin = f.min(f.mul(rowBlock, rowsPerTask), rows);
+      end = f.min(f.add(begin, rowsPerTask), rows);
+    }
+    Value panelBegin = f.mul(panelBlock, perTask);
+    Value panelEnd = f.min(f.add(panelBegin, perTask), panels);
+    emitMatmul(f.builder, f.loc, layout,
+               block(group, begin, end, panelBegin, panelEnd),
+               [&](OpBuilder &, Location, const EpilogueSite &site) {
+                 storeResults(site);
+               });
+  });
+}
+
+/// A task owns columns of the results: it clears them, adds the rows of all
+/// groups in ascending order, and rounds at last.
+void MatmulPhase::emitCombined() {
+  OpBuilder &b = f.builder;
+  auto [firstToken, lastToken] = f.rowRange(op.getCombineRows());
+  Value panels = f.constant(layout.panels());
+  Value perTask = panelsPerTask(panels, 8);
+  Value zero =
+      splatConstant(b, f.loc, b.getF32Type(), 0, f.lanes);
+  f.tasks(counter, f.ceilDiv(panels, perTask), [&, begin = firstToken,
+                                                end = lastToken](Value task) {
+    Value panelBegin = f.mul(task, perTask);
+    Value panelEnd = f.min(f.add(panelBegin, perTask), panels);
+    auto forTokens = [&](llvm::function_ref<void(Value, Value, int64_t)> body) {
+      f.loop(begin, end, [&](Value token) {
+        f.loop(panelBegin, panelEnd, [&](Value panel) {
+          forPanelColumns(panel, [&](Value column, int64_t lanes) {
+            body(token, column, lanes);
+          });
+        });
+      });
+    };
+    forTokens([&](Value token, Value column, int64_t lanes) {
+      for (unsigned i = 0; i < op.getNumResults(); ++i)
+        f.store(sums(i), f.add(f.rowAddress(sums(i), token), column), zero,
+                lanes);
+    });
+    auto emitGroup = [&](Value group, Value rowBegin, Value rowEnd) {
+      emitMatmul(b, f.loc, layout,
+                 block(group, rowBegin, rowEnd, panelBegin, panelEnd),
+                 [&](OpBuilder &, Location, const EpilogueSite &site) {
+                   addToTokens(site);
+                 });
+    };
+    if (plan) {
+      Ref filled = f.ref(f.schedule.filledGroups(plan), b.getI32Type());
+      Ref offsets = f.ref(plan.getOffsets());
+      Value groups = f.toIndex(f.loadScalar(filled, f.constant(0)));
+      f.loop(f.constant(0), groups, [&](Value place) {
+        Value group = f.toIndex(f.loadScalar(filled, f.add(place, 1)));
+        emitGroup(group, f.toIndex(f.loadScalar(offsets, group)),
+                  f.toIndex(f.loadScalar(offsets, f.add(group, 1))));
+      });
+    } else {
+      auto [rowBegin, rowEnd] = f.rowRange(op.getCombineSlots());
+      emitGroup(f.constant(0), rowBegin, rowEnd);
+    }
+    for (auto [number, result] : llvm::enumerate(op.getResults())) {
+      if (step.extra[number] == f.schedule.layout(result).storage)
+        continue;
+      Ref from = sums(number), to = f.ref(result);
+      forTokens([&](Value token, Value column, int64_t lanes) {
+        Value value =
+            f.load(from, f.add(f.rowAddress(from, token), column), lanes);
+        f.store(to, f.add(f.rowAddress(to, token), column),
+                convertNumber(b, f.loc, value, to.type), lanes);
+      });
+    }
+  });
+}
+
+void MatmulPhase::emit() {
+  if (op.isCombined())
+    emitCombined();
+  else
+    emitPlain();
+}
+
+void emitMatmulPhase(Frame &frame, unsigned counter, const Step &step) {
+  MatmulPhase(frame, counter, step).emit();
+}
+
+} // namespace moe::cpu

@@ -1,0 +1,116 @@
+// See OpKinds.h.
+
+#include "codegen/cpu/OpKinds.h"
+
+#include "codegen/cpu/VectorBody.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Transforms/RegionUtils.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+static bool isStored(Value value) {
+  return isa<RankedTensorType, grouped::PackedType>(value.getType());
+}
+
+static bool bodyWorks(Block &body) {
+  return llvm::all_of(body.without_terminator(),
+                      [](Operation &op) { return worksOnVectors(&op); });
+}
+
+static bool isStaticSlice(tensor::ExtractSliceOp slice) {
+  return !ShapedType::isDynamicShape(slice.getStaticOffsets()) &&
+         !ShapedType::isDynamicShape(slice.getStaticStrides());
+}
+
+OpKind kindOf(Operation *op) {
+  if (isa<tensor::EmptyOp>(op))
+    return OpKind::Constant;
+  if (auto constant = dyn_cast<arith::ConstantOp>(op))
+    return isa<ShapedType>(constant.getType()) ? OpKind::Constant
+                                               : OpKind::Scalar;
+  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
+    return isStaticSlice(slice) ? OpKind::View : OpKind::Unsupported;
+  if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp,
+          linalg::TransposeOp, SplitOp>(op))
+    return OpKind::View;
+  if (isa<grouped::MatmulOp>(op))
+    return bodyWorks(op->getRegion(0).front()) ? OpKind::Matmul
+                                               : OpKind::Unsupported;
+  if (isa<grouped::PackOp>(op))
+    return OpKind::Pack;
+  if (isa<grouped::LoopOp>(op))
+    return OpKind::Loop;
+  if (isa<grouped::PlanOp>(op))
+    return OpKind::Serial;
+  if (auto reduce = dyn_cast<ReduceOp>(op))
+    return reduce.getDimension() == 0 ? OpKind::Serial : OpKind::Row;
+  if (auto softmax = dyn_cast<SoftmaxOp>(op))
+    return softmax.getReducedDimension() == 0 ? OpKind::Serial : OpKind::Row;
+  if (auto norm = dyn_cast<RmsNormOp>(op))
+    return norm.getInput().getType().getRank() > 1 ? OpKind::Row
+                                                   : OpKind::Unsupported;
+  if (auto linear = dyn_cast<LinearOp>(op))
+    return linear.getInput().getType().getRank() > 1 ? OpKind::Row
+                                                     : OpKind::Unsupported;
+  if (isa<BroadcastOp, GatherOp, grouped::CombineOp, grouped::TopKOp,
+          tensor::SplatOp>(op))
+    return OpKind::Row;
+  if (auto map = dyn_cast<MapOp>(op))
+    return bodyWorks(map.getBody().front()) ? OpKind::Row
+                                            : OpKind::Unsupported;
+  bool stored = llvm::any_of(op->getOperands(), isStored) ||
+                llvm::any_of(op->getResults(), isStored);
+  if (!stored)
+    return op->getNumRegions() == 0 && isMemoryEffectFree(op)
+               ? OpKind::Scalar
+               : OpKind::Unsupported;
+  return worksOnVectors(op) ? OpKind::Row : OpKind::Unsupported;
+}
+
+Value rowsOf(Operation *op) { return op->getResult(0); }
+
+void forEachRead(Operation *op, const Extents &extents,
+                 llvm::function_ref<void(Value, Reach)> visit) {
+  if (auto loop = dyn_cast<grouped::LoopOp>(op)) {
+    for (Value operand : loop->getOperands())
+      visit(operand, Reach::Whole);
+    llvm::SetVector<Value> captured;
+    getUsedValuesDefinedAbove(loop->getRegions(), captured);
+    for (Value value : captured)
+      if (isStored(value))
+        visit(value, Reach::Whole);
+    return;
+  }
+  if (auto transpose = dyn_cast<linalg::TransposeOp>(op))
+    return visit(transpose.getInput(), Reach::Whole);
+  Reach reach = kindOf(op) == OpKind::Row ? Reach::Row : Reach::Whole;
+  for (OpOperand &operand : op->getOpOperands()) {
+    Value value = operand.get();
+    if (!isStored(value))
+      continue;
+    Reach here = reach;
+    if (auto gather = dyn_cast<GatherOp>(op))
+      here = value == gather.getTable() ? Reach::Whole : reach;
+    else if (auto combine = dyn_cast<grouped::CombineOp>(op))
+      here = operand.getOperandNumber() == 0 ? Reach::Whole : reach;
+    else if (isa<LinearOp, RmsNormOp>(op))
+      here = operand.getOperandNumber() == 0 ? reach : Reach::Whole;
+    else if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
+      if (operand.getOperandNumber() == 1)
+        continue; // only its shape
+      auto like = broadcast.getLike().getType();
+      auto input = cast<RankedTensorType>(value.getType());
+      bool rows = input.getRank() == like.getRank() && input.getRank() > 0 &&
+                  extents.of(value) == extents.of(broadcast.getLike());
+      here = rows ? reach : Reach::Whole;
+    }
+    visit(value, here);
+  }
+}
+
+} // namespace moe::cpu

@@ -1,0 +1,43 @@
+// What the scheduler must know about an operation: how it is run, and which
+// rows of its operands it reads.
+
+#ifndef MOE_CODEGEN_CPU_OPKINDS_H
+#define MOE_CODEGEN_CPU_OPKINDS_H
+
+#include "codegen/cpu/Extents.h"
+
+namespace moe::cpu {
+
+enum class OpKind {
+  Row,         // row r of the results depends on row r of row operands
+  Serial,      // one thread does it at once
+  Matmul,      // grouped.matmul
+  Pack,        // grouped.pack
+  Loop,        // grouped.loop
+  View,        // the same elements in another shape
+  Constant,    // a tensor known at compile time, or tensor.empty
+  Scalar,      // no tensors at all
+  Unsupported, // no CPU code exists
+};
+
+/// How to run `op`. Unsupported operations get a diagnostic where they stop the
+/// compilation, not here.
+OpKind kindOf(mlir::Operation *op);
+
+/// What of an operand is read to make one row of the results.
+enum class Reach {
+  Row,   // the row of the same number
+  Whole, // anything
+};
+
+/// Calls `visit` for every tensor or packed operand; of a grouped.loop also for
+/// the values that its bodies capture.
+void forEachRead(mlir::Operation *op, const Extents &extents,
+                 llvm::function_ref<void(mlir::Value, Reach)> visit);
+
+/// The tensor whose rows a Row operation walks: its result, or its first one.
+mlir::Value rowsOf(mlir::Operation *op);
+
+} // namespace moe::cpu
+
+#endif // MOE_CODEGEN_CPU_OPKINDS_H

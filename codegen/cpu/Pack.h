@@ -1,0 +1,65 @@
+// The packed form of expert weights, shared by all kernels of a level, and the
+// loops that write it once when a model is loaded.
+
+#ifndef MOE_CODEGEN_CPU_PACK_H
+#define MOE_CODEGEN_CPU_PACK_H
+
+#include "codegen/cpu/Target.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+
+namespace moe::cpu {
+
+/// Where packed weights lie. `weights` matrices of N outputs and K inputs for
+/// each of `experts` experts share one buffer:
+///
+///   [experts][panels][ceil(K / pairing)][vectors][lanes][pairing]
+///
+/// A panel holds `vectors / weights` vectors of columns (outputs) of every
+/// weight, weight by weight, so that one pass over a row of A computes the same
+/// columns of all of them. bf16 keeps two neighbouring inputs of a column
+/// together (pairing 2). N and K are padded with zeros. Element type: f32, f16
+/// or bf16. The buffer is aligned to 64 bytes.
+struct PackedLayout {
+  int64_t experts = 0;
+  int64_t outputs = 0; // N of every weight
+  int64_t inputs = 0;  // K
+  int64_t weights = 1; // 1, 2 or 3
+  mlir::Type element;
+  Level level;
+
+  /// Vectors of a panel, all weights together.
+  int64_t vectors() const;
+  /// Vectors of a panel that belong to one weight.
+  int64_t vectorsPerWeight() const { return vectors() / weights; }
+  /// Columns of one weight that a panel covers.
+  int64_t panelColumns() const { return vectorsPerWeight() * level.lanes; }
+  /// Panels of one expert.
+  int64_t panels() const;
+  /// Inputs that are stored side by side for a column: 2 for bf16, else 1.
+  int64_t pairing() const;
+  /// Steps of the K loop: ceil(K / pairing).
+  int64_t steps() const;
+  /// Bytes of one panel, and of the whole buffer.
+  int64_t panelBytes() const;
+  int64_t bytes() const { return experts * panels() * panelBytes(); }
+  /// memref<(experts * panels) x steps x vectors x (lanes * pairing)>.
+  mlir::MemRefType viewType() const;
+};
+
+/// Emits the loops that pack the panels [begin, end) of the experts * panels
+/// panels of `layout` (panel p of expert e is e * panels + p). Disjoint ranges
+/// may be packed at the same time by different threads.
+///
+/// `sources`: one memref per weight, any strides, element type f32, f16 or bf16
+/// (converted when it differs from the packed one): [experts, N, K], or
+/// [experts, K, N] if `inOut`; rank 2 without the first dimension is allowed
+/// for one expert. `packed`: memref<?xi8> of layout.bytes() bytes or more.
+void emitPack(mlir::OpBuilder &builder, mlir::Location loc,
+              const PackedLayout &layout, mlir::ValueRange sources, bool inOut,
+              mlir::Value packed, mlir::Value begin, mlir::Value end);
+
+} // namespace moe::cpu
+
+#endif // MOE_CODEGEN_CPU_PACK_H

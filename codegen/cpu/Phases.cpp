@@ -1,0 +1,129 @@
+// Row, serial, loop and pack phases; MatmulPhase.cpp has the matmul.
+
+#include "codegen/cpu/Phases.h"
+
+#include "codegen/cpu/Rows.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/OpenMP/OpenMPDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+/// About four tasks a thread, so that uneven ones even out, of at most 64 rows.
+static void emitRowPhase(Frame &f, unsigned counter, const Phase &phase) {
+  Value rows = f.extent(phase.rows);
+  Value block = f.ceilDiv(f.max(rows, f.constant(1)), f.mul(f.threads, 4));
+  block = f.min(block, f.constant(64));
+  f.tasks(counter, f.ceilDiv(rows, block), [&](Value task) {
+    Value begin = f.mul(task, block);
+    Value end = f.min(f.add(begin, block), rows);
+    f.loop(begin, end, [&](Value row) {
+      for (const Step &step : phase.steps)
+        emitRow(f, step, row);
+    });
+  });
+}
+
+static void emitSerialPhase(Frame &f, const Phase &phase, Value thread) {
+  Value first = arith::CmpIOp::create(
+      f.builder, f.loc, arith::CmpIPredicate::eq, thread, f.constant(0));
+  f.ifThen(first, [&] {
+    for (const Step &step : phase.steps)
+      emitSerial(f, step);
+  });
+}
+
+void emitLoopPhase(Frame &f, unsigned counter, const Step &step) {
+  auto op = cast<grouped::LoopOp>(step.op);
+  auto plan = op.getOffsets().getDefiningOp<grouped::PlanOp>();
+  Ref offsets = f.ref(plan.getOffsets());
+  int64_t experts = static_cast<int64_t>(plan.getExperts());
+  f.tasks(counter, f.constant(experts), [&](Value group) {
+    f.group = group;
+    f.groupBegin = f.toIndex(f.loadScalar(offsets, group));
+    f.groupEnd = f.toIndex(f.loadScalar(offsets, f.add(group, 1)));
+    for (auto [number, body] : llvm::enumerate(step.bodies)) {
+      auto emitBody = [&, &body = body] {
+        for (const Step &inner : body) {
+          bool serial = inner.kind == Step::Kind::Compute &&
+                        kindOf(inner.op) == OpKind::Serial;
+          if (serial) {
+            emitSerial(f, inner);
+            continue;
+          }
+          Value tensor = inner.kind == Step::Kind::Copy ? inner.value
+                                                        : rowsOf(inner.op);
+          auto [begin, end] = f.rowRange(tensor);
+          f.loop(begin, end, [&](Value row) { emitRow(f, inner, row); });
+        }
+      };
+      Value low = f.constant(op.getBounds()[number]);
+      Value high = f.constant(op.getBounds()[number + 1]);
+      f.ifThen(f.less(group, high), [&] {
+        f.ifThen(f.less(f.add(low, -1), group), emitBody);
+      });
+    }
+    f.group = f.groupBegin = f.groupEnd = Value();
+  });
+}
+
+/// A memref with the strides of a layout, for a static tensor.
+static Value stridedMemref(Frame &f, Value tensor) {
+  Ref ref = f.ref(tensor);
+  auto type = cast<RankedTensorType>(tensor.getType());
+  auto strided = StridedLayoutAttr::get(f.builder.getContext(),
+                                        ref.layout.offset, ref.layout.strides);
+  Type element = cast<MemRefType>(ref.memref.getType()).getElementType();
+  return memref::ReinterpretCastOp::create(
+      f.builder, f.loc,
+      MemRefType::get(type.getShape(), element, strided), ref.memref,
+      ref.layout.offset, type.getShape(), ref.layout.strides);
+}
+
+void emitPackPhase(Frame &f, unsigned counter, const Step &step) {
+  auto op = cast<grouped::PackOp>(step.op);
+  PackedLayout layout =
+      packedLayout(op.getPacked().getType(), f.schedule.level());
+  SmallVector<Value> sources;
+  for (Value weight : op.getWeights())
+    sources.push_back(stridedMemref(f, weight));
+  Value packed = f.ref(op.getPacked()).memref;
+  constexpr int64_t block = 4;
+  int64_t panels = layout.experts * layout.panels();
+  f.tasks(counter, f.constant((panels + block - 1) / block), [&](Value task) {
+    Value begin = f.mul(task, block);
+    Value end = f.min(f.add(begin, block), f.constant(panels));
+    emitPack(f.builder, f.loc, layout, sources, op.getInOut(), packed, begin,
+             end);
+  });
+}
+
+void emitPhases(Frame &f, Value thread) {
+  for (auto [counter, phase] : llvm::enumerate(f.schedule.phases())) {
+    if (phase.barrierBefore)
+      omp::BarrierOp::create(f.builder, f.loc);
+    switch (phase.kind) {
+    case Phase::Kind::Rows:
+      emitRowPhase(f, counter, phase);
+      break;
+    case Phase::Kind::Serial:
+      emitSerialPhase(f, phase, thread);
+      break;
+    case Phase::Kind::Matmul:
+      emitMatmulPhase(f, counter, phase.steps.front());
+      break;
+    case Phase::Kind::Pack:
+      emitPackPhase(f, counter, phase.steps.front());
+      break;
+    case Phase::Kind::Loop:
+      emitLoopPhase(f, counter, phase.steps.front());
+      break;
+    }
+  }
+}
+
+} // namespace moe::cpu

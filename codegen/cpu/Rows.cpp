@@ -1,0 +1,41 @@
+// Which emitter a step goes to.
+
+#include "codegen/cpu/Rows.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+void emitRow(Frame &frame, const Step &step, Value row) {
+  if (step.kind == Step::Kind::Copy)
+    return emitCopyRow(frame, step, row);
+  if (isa<grouped::TopKOp>(step.op))
+    return emitTopKRow(frame, step, row);
+  if (auto op = dyn_cast<MapOp>(step.op))
+    return emitMapRow(frame, op, row);
+  if (auto op = dyn_cast<BroadcastOp>(step.op))
+    return emitBroadcastRow(frame, op, row);
+  if (auto op = dyn_cast<SoftmaxOp>(step.op))
+    return emitSoftmaxRow(frame, op, row);
+  if (auto op = dyn_cast<RmsNormOp>(step.op))
+    return emitRmsNormRow(frame, op, row);
+  if (auto op = dyn_cast<ReduceOp>(step.op))
+    return emitReduceRow(frame, op, row);
+  if (auto op = dyn_cast<GatherOp>(step.op))
+    return emitGatherRow(frame, op, row);
+  if (auto op = dyn_cast<grouped::CombineOp>(step.op))
+    return emitCombineRow(frame, op, row);
+  if (auto op = dyn_cast<LinearOp>(step.op))
+    return emitLinearRow(frame, op, row);
+  emitElementwiseRow(frame, step.op, row);
+}
+
+void emitSerial(Frame &frame, const Step &step) {
+  if (auto op = dyn_cast<SoftmaxOp>(step.op))
+    return emitSoftmaxOverRows(frame, op);
+  if (auto op = dyn_cast<ReduceOp>(step.op))
+    return emitReduceOverRows(frame, op);
+  emitPlan(frame, step);
+}
+
+} // namespace moe::cpu

@@ -1,0 +1,45 @@
+// Emits the work of one row of a Row step, and of a whole Serial step.
+
+#ifndef MOE_CODEGEN_CPU_ROWS_H
+#define MOE_CODEGEN_CPU_ROWS_H
+
+#include "codegen/cpu/Frame.h"
+
+namespace moe::cpu {
+
+/// Everything that `step` does for one row.
+void emitRow(Frame &frame, const Step &step, mlir::Value row);
+
+/// A step of kind Serial: the plan, and what runs over dimension 0.
+void emitSerial(Frame &frame, const Step &step);
+
+// The parts of emitRow, by file.
+
+// RowMath.cpp: element by element.
+void emitElementwiseRow(Frame &frame, mlir::Operation *op, mlir::Value row);
+void emitMapRow(Frame &frame, MapOp op, mlir::Value row);
+void emitBroadcastRow(Frame &frame, BroadcastOp op, mlir::Value row);
+
+// RowReduce.cpp: over a dimension.
+void emitSoftmaxRow(Frame &frame, SoftmaxOp op, mlir::Value row);
+void emitRmsNormRow(Frame &frame, RmsNormOp op, mlir::Value row);
+void emitReduceRow(Frame &frame, ReduceOp op, mlir::Value row);
+void emitSoftmaxOverRows(Frame &frame, SoftmaxOp op);
+void emitReduceOverRows(Frame &frame, ReduceOp op);
+
+// RowMove.cpp: from other rows.
+void emitCopyRow(Frame &frame, const Step &step, mlir::Value row);
+void emitGatherRow(Frame &frame, GatherOp op, mlir::Value row);
+void emitCombineRow(Frame &frame, grouped::CombineOp op, mlir::Value row);
+void emitLinearRow(Frame &frame, LinearOp op, mlir::Value row);
+
+// RowTopK.cpp, Plan.cpp.
+void emitTopKRow(Frame &frame, const Step &step, mlir::Value row);
+void emitPlan(Frame &frame, const Step &step);
+
+/// f64 for f64, otherwise f32 (floats); i64 for integers.
+mlir::Type wideType(mlir::Type element);
+
+} // namespace moe::cpu
+
+#endif // MOE_CODEGEN_CPU_ROWS_H

@@ -1,0 +1,572 @@
+// A step goes into the earliest phase of its kind after everything it reads;
+// row steps over the same rows share a phase, and what only they use stays in a
+// row of scratch.
+
+#include "codegen/cpu/Schedule.h"
+
+#include "codegen/cpu/Matmul.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+PackedLayout packedLayout(grouped::PackedType type, const Level &level) {
+  PackedLayout layout;
+  layout.experts = type.getGroups();
+  layout.outputs = type.getOutputs();
+  layout.inputs = type.getInputs();
+  layout.weights = type.getWeights();
+  layout.element = type.getElementType();
+  if (layout.element.isF64()) // sums are f32 anyway
+    layout.element = Float32Type::get(type.getContext());
+  layout.level = level;
+  return layout;
+}
+
+Layout Schedule::matmulInput(grouped::MatmulOp op) const {
+  auto copy = widened.find(op.getInput());
+  PackedLayout packed = packedLayout(op.getWeights().getType(), *machine);
+  if (copy == widened.end() ||
+      chooseFamily(packed, op.getInput().getType()) == Family::Bf16Dot)
+    return layout(op.getInput());
+  Layout result;
+  result.storage = copy->second;
+  result.strides = {storage(copy->second).rowStride, 1};
+  return result;
+}
+
+class Scheduler {
+public:
+  Scheduler(func::FuncOp function, const Extents &extents, const Level &level)
+      : function(function), extents(extents), level(level) {
+    result.rows = &extents;
+    result.machine = &level;
+  }
+
+  FailureOr<Schedule> run();
+
+private:
+  struct Access {
+    unsigned storage;
+    Reach reach;
+  };
+  /// Where steps go while the body of a grouped.loop is walked.
+  struct Nest {
+    std::vector<Step> *steps;
+    int64_t groups;
+    Extent grouped;
+  };
+
+  LogicalResult visit(Operation *op);
+  LogicalResult visitView(Operation *op);
+  LogicalResult visitLoop(grouped::LoopOp op, Step &step);
+  LogicalResult makeReady(Operation *user, Value value);
+  LogicalResult widenInput(grouped::MatmulOp op);
+  void copy(Value value);
+  void copyTo(Value value, unsigned target);
+  void own(Value value);
+  void ownPacked(grouped::PackOp op);
+  void ownConstant(Operation *op);
+  unsigned addStorage(Storage storage);
+  unsigned addScratch(Type element, int64_t columns);
+  void addStep(Step step, Phase::Kind kind, Extent rows,
+               ArrayRef<Access> accesses, ArrayRef<unsigned> writes);
+  unsigned phaseFor(Phase::Kind kind, Extent rows, ArrayRef<Access> accesses);
+  void finish();
+
+  bool isReturned(Value value) const { return returned.contains(value); }
+  bool multipliesBf16(grouped::MatmulOp op) const;
+  Type storedElement(Value value) const;
+  int64_t storedStride(Value value, Type element) const;
+
+  func::FuncOp function;
+  const Extents &extents;
+  const Level &level;
+  Schedule result;
+  std::optional<Nest> nest;
+  DenseMap<Value, unsigned> returned; // first result that a value becomes
+  SmallVector<int> producers;         // phase of every storage, -1: before all
+  struct Read {
+    unsigned storage;
+    unsigned phase;
+    Reach reach;
+  };
+  std::vector<Read> reads;
+};
+
+unsigned Scheduler::addStorage(Storage storage) {
+  result.allStorages.push_back(storage);
+  producers.push_back(-1);
+  return result.allStorages.size() - 1;
+}
+
+unsigned Scheduler::addScratch(Type element, int64_t columns) {
+  Storage storage;
+  storage.kind = Storage::Kind::Scratch;
+  storage.element = element;
+  storage.rowStride = columns;
+  return addStorage(storage);
+}
+
+bool Scheduler::multipliesBf16(grouped::MatmulOp op) const {
+  return chooseFamily(packedLayout(op.getWeights().getType(), level),
+                      op.getInput().getType()) == Family::Bf16Dot;
+}
+
+/// Rows that only f32 kernels multiply are stored as f32 at once: more
+/// precision than the text asks for, and no widening later.
+Type Scheduler::storedElement(Value value) const {
+  Type element = cast<RankedTensorType>(value.getType()).getElementType();
+  if (!element.isBF16() && !element.isF16())
+    return element;
+  bool multiplied = false;
+  for (Operation *user : value.getUsers()) {
+    auto matmul = dyn_cast<grouped::MatmulOp>(user);
+    if (!matmul || matmul.getInput() != value)
+      continue;
+    multiplied = true;
+    if (multipliesBf16(matmul))
+      return element;
+  }
+  return multiplied ? Type(Float32Type::get(value.getContext())) : element;
+}
+
+/// An odd number of cache lines, so that the rows of a tile do not compete for
+/// one cache set.
+static int64_t paddedStride(int64_t columns, int64_t bytes) {
+  int64_t lines = (columns * bytes + 63) / 64;
+  return (lines | 1) * 64 / bytes;
+}
+
+int64_t Scheduler::storedStride(Value value, Type element) const {
+  auto type = cast<RankedTensorType>(value.getType());
+  int64_t columns = rowElements(type);
+  bool multiplied = llvm::any_of(value.getUsers(), [&](Operation *user) {
+    auto matmul = dyn_cast<grouped::MatmulOp>(user);
+    return matmul && matmul.getInput() == value;
+  });
+  if (!multiplied || type.getRank() != 2 || !type.isDynamicDim(0))
+    return columns;
+  return paddedStride(columns, elementBytes(element));
+}
+
+/// Gives a tensor memory of its own.
+void Scheduler::own(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  Storage storage;
+  storage.element = type.getElementType();
+  storage.rows = extents.of(value);
+  storage.rowStride = rowElements(type);
+  Layout layout;
+  if (!nest && isReturned(value)) {
+    storage.kind = Storage::Kind::Result;
+    storage.number = returned[value];
+  } else {
+    storage.element = storedElement(value);
+    storage.rowStride = storedStride(value, storage.element);
+  }
+  if (nest && storage.rows.kind == Extent::Kind::Group) {
+    storage.rows = nest->grouped;
+  } else if (nest) {
+    storage.copies = nest->groups;
+    layout.groupStride = storage.rows.factor * storage.rowStride;
+  }
+  layout.storage = addStorage(storage);
+  layout.strides = denseStrides(type, storage.rowStride);
+  result.layouts[value] = layout;
+}
+
+void Scheduler::ownPacked(grouped::PackOp op) {
+  Storage storage;
+  storage.element = IntegerType::get(op.getContext(), 8);
+  storage.rowStride = packedLayout(op.getPacked().getType(), level).bytes();
+  if (isReturned(op.getPacked())) {
+    storage.kind = Storage::Kind::Result;
+    storage.number = returned[op.getPacked()];
+  }
+  Layout layout;
+  layout.storage = addStorage(storage);
+  result.layouts[op.getPacked()] = layout;
+}
+
+void Scheduler::ownConstant(Operation *op) {
+  Value value = op->getResult(0);
+  auto type = cast<RankedTensorType>(value.getType());
+  auto constant = dyn_cast<arith::ConstantOp>(op);
+  if (!constant)
+    return; // tensor.empty holds nothing
+  Storage storage;
+  storage.kind = Storage::Kind::Constant;
+  storage.element = type.getElementType();
+  storage.rows = extents.of(value);
+  storage.rowStride = rowElements(type);
+  storage.value = cast<DenseElementsAttr>(constant.getValue());
+  Layout layout;
+  layout.storage = addStorage(storage);
+  layout.strides = denseStrides(type, storage.rowStride);
+  result.layouts[value] = layout;
+}
+
+unsigned Scheduler::phaseFor(Phase::Kind kind, Extent rows,
+                             ArrayRef<Access> accesses) {
+  bool shared = kind == Phase::Kind::Rows || kind == Phase::Kind::Serial;
+  unsigned earliest = 0;
+  for (const Access &access : accesses) {
+    int made = producers[access.storage];
+    if (made < 0)
+      continue;
+    const Phase &producer = result.allPhases[made];
+    bool sameTask = shared && producer.kind == kind &&
+                    (kind == Phase::Kind::Serial ||
+                     (producer.rows == rows && access.reach == Reach::Row));
+    earliest = std::max<unsigned>(earliest, sameTask ? made : made + 1);
+  }
+  if (shared)
+    for (unsigned i = earliest; i < result.allPhases.size(); ++i)
+      if (result.allPhases[i].kind == kind && result.allPhases[i].rows == rows)
+        return i;
+  Phase phase;
+  phase.kind = kind;
+  phase.rows = rows;
+  result.allPhases.push_back(phase);
+  return result.allPhases.size() - 1;
+}
+
+void Scheduler::addStep(Step step, Phase::Kind kind, Extent rows,
+                        ArrayRef<Access> accesses, ArrayRef<unsigned> writes) {
+  if (nest) {
+    nest->steps->push_back(std::move(step));
+    return;
+  }
+  if (kind != Phase::Kind::Rows)
+    rows = Extent{};
+  unsigned phase = phaseFor(kind, rows, accesses);
+  for (const Access &access : accesses)
+    reads.push_back({access.storage, phase, access.reach});
+  for (unsigned storage : writes)
+    producers[storage] = phase;
+  result.allPhases[phase].steps.push_back(std::move(step));
+}
+
+void Scheduler::copyTo(Value value, unsigned target) {
+  Step step;
+  step.kind = Step::Kind::Copy;
+  step.value = value;
+  step.from = result.layouts[value];
+  step.to.storage = target;
+  step.to.strides = denseStrides(cast<RankedTensorType>(value.getType()),
+                                 result.allStorages[target].rowStride);
+  Reach reach = step.from.sameRows ? Reach::Row : Reach::Whole;
+  Access access{step.from.storage, reach};
+  addStep(std::move(step), Phase::Kind::Rows, extents.of(value), access,
+          target);
+}
+
+/// Replaces a view by a dense tensor.
+void Scheduler::copy(Value value) {
+  Layout from = result.layouts[value];
+  bool wasReturned = returned.erase(value); // results are copied at the end
+  own(value);
+  if (wasReturned)
+    returned[value] = ~0u;
+  unsigned target = result.layouts[value].storage;
+  Step step;
+  step.kind = Step::Kind::Copy;
+  step.value = value;
+  step.from = from;
+  step.to = result.layouts[value];
+  Access access{from.storage, from.sameRows ? Reach::Row : Reach::Whole};
+  addStep(std::move(step), Phase::Kind::Rows, extents.of(value), access,
+          target);
+}
+
+LogicalResult Scheduler::visitView(Operation *op) {
+  Value source = op->getOperand(0);
+  if (!result.layouts.contains(source))
+    return op->emitOpError("views a tensor without contents");
+  FailureOr<Layout> layout = viewLayout(op, result.layouts[source]);
+  if (failed(layout)) {
+    copy(source);
+    layout = viewLayout(op, result.layouts[source]);
+  }
+  if (failed(layout))
+    return op->emitOpError("views a tensor in a way that no strides express");
+  result.layouts[op->getResult(0)] = *layout;
+  return success();
+}
+
+LogicalResult Scheduler::makeReady(Operation *user, Value value) {
+  auto found = result.layouts.find(value);
+  if (found == result.layouts.end())
+    return user->emitOpError("reads a tensor without contents");
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (type && !isDense(type, found->second))
+    copy(value);
+  return success();
+}
+
+LogicalResult Scheduler::widenInput(grouped::MatmulOp op) {
+  Value input = op.getInput();
+  if (multipliesBf16(op) || result.widened.contains(input) ||
+      result.storageOf(input).element.isF32())
+    return success();
+  Storage storage;
+  storage.element = Float32Type::get(op.getContext());
+  storage.rows = extents.of(input);
+  storage.rowStride =
+      paddedStride(op.getInput().getType().getDimSize(1), 4);
+  unsigned target = addStorage(storage);
+  result.widened[input] = target;
+  copyTo(input, target);
+  return success();
+}
+
+LogicalResult Scheduler::visitLoop(grouped::LoopOp op, Step &step) {
+  auto plan = op.getOffsets().getDefiningOp<grouped::PlanOp>();
+  for (auto [number, body] : llvm::enumerate(op.getBodies())) {
+    step.bodies.emplace_back();
+    std::vector<Step> steps;
+    nest = Nest{&steps, static_cast<int64_t>(plan.getExperts()),
+                extents.of(plan.getTokens())};
+    auto arguments = body.getArguments();
+    for (auto [argument, operand] : llvm::zip(arguments, op.getRows()))
+      result.layouts[argument] = result.layouts[operand];
+    int64_t begin = op.getBounds()[number];
+    auto each = arguments.drop_front(op.getRows().size());
+    for (auto [argument, operand] : llvm::zip_equal(each, op.getEachOf(number))) {
+      Layout layout = result.layouts[operand];
+      layout.groupStride = layout.strides.front();
+      layout.offset -= begin * layout.groupStride;
+      layout.strides.erase(layout.strides.begin());
+      result.layouts[argument] = layout;
+    }
+    for (Operation &inner : body.front().without_terminator()) {
+      if (isa<grouped::LoopOp, grouped::PlanOp, grouped::MatmulOp,
+              grouped::PackOp>(inner))
+        return inner.emitOpError("inside a loop over groups is not supported "
+                                 "in CPU code");
+      if (failed(visit(&inner)))
+        return failure();
+    }
+    // What the body yields is copied to where the results lie.
+    for (auto [value, out] : llvm::zip_equal(
+             body.front().getTerminator()->getOperands(), op.getResults())) {
+      if (failed(makeReady(op, value)))
+        return failure();
+      Step copy;
+      copy.kind = Step::Kind::Copy;
+      copy.value = value;
+      copy.from = result.layouts[value];
+      copy.to = result.layouts[out];
+      if (out.getResultNumber() >= op.getNumRowResults()) {
+        copy.to.groupStride = copy.to.strides.front();
+        copy.to.strides.erase(copy.to.strides.begin());
+      }
+      steps.push_back(copy);
+    }
+    step.bodies.back() = std::move(steps);
+    nest.reset();
+  }
+  return success();
+}
+
+LogicalResult Scheduler::visit(Operation *op) {
+  OpKind kind = kindOf(op);
+  switch (kind) {
+  case OpKind::Unsupported:
+    return op->emitOpError("cannot be compiled for the CPU");
+  case OpKind::Scalar:
+    return success();
+  case OpKind::Constant:
+    ownConstant(op);
+    return success();
+  case OpKind::View:
+    return visitView(op);
+  case OpKind::Row:
+  case OpKind::Serial:
+  case OpKind::Matmul:
+  case OpKind::Pack:
+  case OpKind::Loop:
+    break;
+  }
+
+  LogicalResult ready = success();
+  forEachRead(op, extents, [&](Value value, Reach) {
+    // Packing reads through any strides.
+    bool strided = kind == OpKind::Pack && result.layouts.contains(value);
+    if (succeeded(ready) && !strided)
+      ready = makeReady(op, value);
+  });
+  if (failed(ready))
+    return failure();
+  auto matmul = dyn_cast<grouped::MatmulOp>(op);
+  if (matmul && failed(widenInput(matmul)))
+    return failure();
+
+  Step step;
+  step.op = op;
+  if (auto pack = dyn_cast<grouped::PackOp>(op))
+    ownPacked(pack);
+  else
+    for (Value value : op->getResults())
+      own(value);
+  SmallVector<unsigned> writes;
+  for (Value value : op->getResults())
+    writes.push_back(result.layouts[value].storage);
+
+  Type f32 = Float32Type::get(op->getContext());
+  if (auto topK = dyn_cast<grouped::TopKOp>(op)) {
+    RankedTensorType type = topK.getKey().getType();
+    unsigned bits = type.getElementType().isF64() ? 64 : 32;
+    step.extra.push_back(addScratch(IntegerType::get(op->getContext(), bits),
+                                    type.getDimSize(1)));
+  } else if (auto plan = dyn_cast<grouped::PlanOp>(op)) {
+    Storage groups;
+    groups.element = IntegerType::get(op->getContext(), 32);
+    groups.rows.factor = plan.getExperts() + 1;
+    groups.rowStride = 1;
+    step.extra.push_back(addStorage(groups));
+    result.filled[op] = step.extra.back();
+    writes.push_back(step.extra.back());
+  } else if (matmul && matmul.isCombined()) {
+    // Sums are f32 also where results are narrower.
+    for (Value value : op->getResults()) {
+      Layout layout = result.layouts[value];
+      Storage sums = result.allStorages[layout.storage];
+      if (!sums.element.isF32()) {
+        sums.kind = Storage::Kind::Workspace;
+        sums.element = f32;
+        layout.storage = addStorage(sums);
+        writes.push_back(layout.storage);
+      }
+      step.extra.push_back(layout.storage);
+    }
+  }
+
+  SmallVector<Access> accesses;
+  forEachRead(op, extents, [&](Value value, Reach reach) {
+    const Layout &layout = result.layouts[value];
+    if (!layout.sameRows)
+      reach = Reach::Whole;
+    accesses.push_back({layout.storage, reach});
+  });
+  if (matmul) {
+    accesses.push_back({result.matmulInput(matmul).storage, Reach::Whole});
+    if (matmul.getOffsets())
+      if (auto plan = matmul.getOffsets().getDefiningOp<grouped::PlanOp>())
+        accesses.push_back({result.filled[plan], Reach::Whole});
+  }
+  if (auto loop = dyn_cast<grouped::LoopOp>(op))
+    if (failed(visitLoop(loop, step)))
+      return failure();
+
+  switch (kind) {
+  case OpKind::Serial:
+    addStep(std::move(step), Phase::Kind::Serial, Extent{}, accesses, writes);
+    break;
+  case OpKind::Matmul:
+    addStep(std::move(step), Phase::Kind::Matmul, Extent{}, accesses, writes);
+    break;
+  case OpKind::Pack:
+    addStep(std::move(step), Phase::Kind::Pack, Extent{}, accesses, writes);
+    break;
+  case OpKind::Loop:
+    addStep(std::move(step), Phase::Kind::Loop, Extent{}, accesses, writes);
+    break;
+  default: // Row; the others returned above
+    addStep(std::move(step), Phase::Kind::Rows, extents.of(rowsOf(op)),
+            accesses, writes);
+  }
+  return success();
+}
+
+/// Decides which barriers are needed and which tensors need only a row.
+void Scheduler::finish() {
+  std::vector<bool> local(result.allStorages.size(), true);
+  std::vector<int> newest(result.allPhases.size(), -1);
+  for (const Read &read : reads) {
+    int made = producers[read.storage];
+    if (made != static_cast<int>(read.phase)) {
+      newest[read.phase] = std::max(newest[read.phase], made);
+      local[read.storage] = false;
+    } else if (read.reach != Reach::Row ||
+               result.allPhases[made].kind != Phase::Kind::Rows) {
+      local[read.storage] = false;
+    }
+  }
+  int lastBarrier = 0;
+  for (auto [number, phase] : llvm::enumerate(result.allPhases)) {
+    phase.barrierBefore = newest[number] >= lastBarrier;
+    if (phase.barrierBefore)
+      lastBarrier = number;
+  }
+  for (auto [number, storage] : llvm::enumerate(result.allStorages))
+    if (storage.kind == Storage::Kind::Workspace && local[number] &&
+        producers[number] >= 0 &&
+        result.allPhases[producers[number]].kind == Phase::Kind::Rows)
+      storage.kind = Storage::Kind::Scratch;
+}
+
+FailureOr<Schedule> Scheduler::run() {
+  for (BlockArgument argument : function.getArguments()) {
+    Storage storage;
+    storage.kind = Storage::Kind::Argument;
+    storage.number = argument.getArgNumber();
+    Layout layout;
+    if (auto type = dyn_cast<RankedTensorType>(argument.getType())) {
+      storage.element = type.getElementType();
+      storage.rows = extents.of(argument);
+      storage.rowStride = rowElements(type);
+      layout.strides = denseStrides(type, storage.rowStride);
+    } else if (isa<grouped::PackedType>(argument.getType())) {
+      storage.element = IntegerType::get(function.getContext(), 8);
+    } else {
+      return function.emitOpError("argument ")
+             << argument.getArgNumber() << " is " << argument.getType()
+             << ": arguments of entries are tensors";
+    }
+    layout.storage = addStorage(storage);
+    result.layouts[argument] = layout;
+  }
+  Operation *leave = function.front().getTerminator();
+  for (auto [number, value] : llvm::enumerate(leave->getOperands())) {
+    Operation *op = value.getDefiningOp();
+    if (!op)
+      continue;
+    OpKind kind = kindOf(op);
+    if (kind != OpKind::View && kind != OpKind::Constant)
+      returned.try_emplace(value, number);
+  }
+  for (Operation &op : function.front().without_terminator())
+    if (failed(visit(&op)))
+      return failure();
+  for (auto [number, value] : llvm::enumerate(leave->getOperands())) {
+    auto direct = returned.find(value);
+    if (direct != returned.end() && direct->second == number)
+      continue;
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (!type || !result.layouts.contains(value))
+      return leave->emitOpError("returns result ")
+             << number << " without contents";
+    Storage storage;
+    storage.kind = Storage::Kind::Result;
+    storage.number = number;
+    storage.element = type.getElementType();
+    storage.rows = extents.of(value);
+    storage.rowStride = rowElements(type);
+    copyTo(value, addStorage(storage));
+  }
+  finish();
+  return std::move(result);
+}
+
+FailureOr<Schedule> Schedule::create(func::FuncOp function,
+                                     const Extents &extents,
+                                     const Level &level) {
+  return Scheduler(function, extents, level).run();
+}
+
+} // namespace moe::cpu

@@ -1,0 +1,54 @@
+// The table of levels, and the tile sizes that follow from it.
+
+#include "codegen/cpu/Target.h"
+
+#include <algorithm>
+
+namespace moe::cpu {
+
+// Latency times throughput of a multiply-add on the cores in question (4
+// cycles, 2 a cycle): fewer chains than this leave the units idle.
+static constexpr int64_t kChains = 8;
+static constexpr int64_t kMaxRows = 6;
+
+// 16 registers hold 12 accumulators, 2 panel vectors and a broadcast; 32
+// registers hold 24, 4 and some. prefer-256-bit is what x86-64-v4 asks for by
+// default: these kernels are written in 512-bit vectors on purpose.
+static const Level kLevels[] = {
+    {"avx2", 8, 2, 12, false, 4, 4096, "x86-64-v3", "", false},
+    {"avx512", 16, 4, 24, false, 4, 4096, "x86-64-v4", "-prefer-256-bit",
+     false},
+    {"avx512bf16", 16, 4, 24, true, 4, 4096, "x86-64-v4",
+     "-prefer-256-bit,+avx512bf16", false},
+};
+
+int64_t Level::maxRows(int64_t vectors) const {
+  return std::clamp<int64_t>(accumulators / vectors, 1, kMaxRows);
+}
+
+int64_t Level::panelsAtOnce(int64_t rows, int64_t vectors) const {
+  int64_t panels = 1;
+  while (rows * vectors * panels < kChains &&
+         rows * vectors * panels * 2 <= accumulators)
+    panels *= 2;
+  return panels;
+}
+
+llvm::ArrayRef<Level> levels() { return kLevels; }
+
+const Level *findLevel(llvm::StringRef name) {
+  for (const Level &level : kLevels)
+    if (level.name == name)
+      return &level;
+  return nullptr;
+}
+
+Level emulate(const Level &level) {
+  Level result = level;
+  result.emulated = true;
+  result.cpu = kLevels[0].cpu;
+  result.features = kLevels[0].features;
+  return result;
+}
+
+} // namespace moe::cpu

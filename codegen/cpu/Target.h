@@ -1,0 +1,61 @@
+// The x86 levels that kernels are generated for: what a register holds, what a
+// tile may use, and what LLVM is told about the machine.
+
+#ifndef MOE_CODEGEN_CPU_TARGET_H
+#define MOE_CODEGEN_CPU_TARGET_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+
+#include <cstdint>
+
+namespace moe::cpu {
+
+/// One level of the instruction set. An artefact holds one object per level and
+/// the runtime picks the highest one that the machine has.
+///
+/// AMX will be a further level (tiles of 16x16 in place of vectors, one more
+/// case of `Family` in Matmul.h); its packed bf16 layout is a regrouping of
+/// whole 64-byte rows of the one described in Pack.h.
+struct Level {
+  /// Name in the artefact and suffix of its symbols: avx2, avx512, avx512bf16.
+  llvm::StringRef name;
+  /// f32 lanes of a vector register.
+  int64_t lanes;
+  /// Vectors of a panel: the columns that one pass over K computes at once.
+  int64_t panelVectors;
+  /// Accumulators that fit the register file beside the operands.
+  int64_t accumulators;
+  /// Whether bf16 pairs are multiplied by x86vector.avx512.dot.
+  bool bf16Dot;
+  /// Steps of the K loop that are written out in its body.
+  int64_t unroll;
+  /// How far ahead of their use packed weights are prefetched; 0: not at all.
+  int64_t prefetchBytes;
+  /// llvm::TargetMachine's cpu and features.
+  llvm::StringRef cpu;
+  llvm::StringRef features;
+  /// Same tiles and layouts, but compiled for x86-64-v3: vectors are split and
+  /// dot products expanded, so any machine can test every level's code.
+  bool emulated = false;
+
+  /// Rows of the largest tile of a panel of `vectors` vectors (at least 1).
+  int64_t maxRows(int64_t vectors) const;
+
+  /// Panels that a tile of `rows` rows walks at once, so that enough
+  /// independent multiply-adds are in flight when there are few rows.
+  int64_t panelsAtOnce(int64_t rows, int64_t vectors) const;
+};
+
+/// All levels, lowest first.
+llvm::ArrayRef<Level> levels();
+
+/// The level of that name, or null.
+const Level *findLevel(llvm::StringRef name);
+
+/// `level` as it is compiled for the lowest machine: see Level::emulated.
+Level emulate(const Level &level);
+
+} // namespace moe::cpu
+
+#endif // MOE_CODEGEN_CPU_TARGET_H

@@ -1,0 +1,289 @@
+// One step of the loop is one row of the packed panel: K entry k, or for bf16
+// the entries 2k and 2k + 1. All sums are loop-carried vectors, so they stay in
+// registers; K is static, so its tail is straight-line code.
+
+#include "codegen/cpu/TileKernel.h"
+
+#include "codegen/cpu/VectorAccess.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+namespace {
+
+class TileEmitter {
+public:
+  TileEmitter(const PackedLayout &layout, Value a, ValueRange rows, Value view,
+              ValueRange panels)
+      : layout(layout), a(a), rows(rows), view(view), panels(panels),
+        family(chooseFamily(layout, a.getType())) {}
+
+  using Sums = SmallVector<Value>;
+
+  Sums emit(OpBuilder &builder, Location loc, Value cold) const;
+
+private:
+  Sums emitSteps(OpBuilder &builder, Location loc, bool prefetch) const;
+
+  Value constant(OpBuilder &builder, Location loc, int64_t value) const {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  }
+  Value plus(OpBuilder &builder, Location loc, Value value, int64_t by) const {
+    if (by == 0)
+      return value;
+    return arith::AddIOp::create(builder, loc, value,
+                                 constant(builder, loc, by));
+  }
+  VectorType vectorOf(int64_t lanes, Type element) const {
+    return VectorType::get({lanes}, element);
+  }
+
+  void emitStep(OpBuilder &builder, Location loc, Value step, bool half,
+                Sums &sums) const;
+  void emitPrefetch(OpBuilder &builder, Location loc, Value step) const;
+  Value loadWeights(OpBuilder &builder, Location loc, Value step, int64_t entry,
+                    size_t vector) const;
+  Value loadRow(OpBuilder &builder, Location loc, Value step, int64_t entry,
+                bool half, size_t row) const;
+  Value widen(OpBuilder &builder, Location loc, Value packed,
+              int64_t entry) const;
+  Value broadcastPair(OpBuilder &builder, Location loc, Value row, Value k,
+                      bool half) const;
+
+  /// Position in the sums: `vector` counts all panels' vectors.
+  size_t at(size_t row, size_t vector) const {
+    size_t panel = vector / layout.vectors();
+    return (panel * rows.size() + row) * layout.vectors() +
+           vector % layout.vectors();
+  }
+
+  const PackedLayout &layout;
+  Value a;
+  ValueRange rows;
+  Value view;
+  ValueRange panels;
+  Family family;
+};
+
+} // namespace
+
+/// The f32 vector of one K entry in a packed vector: of bf16 pairs entry 0 is
+/// the low half, shifted up, and entry 1 the high half, masked.
+Value TileEmitter::widen(OpBuilder &builder, Location loc, Value packed,
+                         int64_t entry) const {
+  if (layout.pairing() == 1)
+    return convertFloat(builder, loc, packed, builder.getF32Type());
+  VectorType bits = vectorOf(layout.level.lanes, builder.getI32Type());
+  auto splat = [&](uint32_t value) -> Value {
+    return arith::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(
+            bits, builder.getI32IntegerAttr(static_cast<int32_t>(value))));
+  };
+  Value pairs = vector::BitCastOp::create(builder, loc, bits, packed);
+  Value wide;
+  if (entry == 0)
+    wide = arith::ShLIOp::create(builder, loc, pairs, splat(16));
+  else
+    wide = arith::AndIOp::create(builder, loc, pairs, splat(0xffff0000));
+  return vector::BitCastOp::create(
+      builder, loc, vectorOf(layout.level.lanes, builder.getF32Type()), wide);
+}
+
+/// The bf16 entries k and k + 1 of a row in every pair of lanes; with `half`,
+/// entry k and zero, since k + 1 lies beyond the row.
+Value TileEmitter::broadcastPair(OpBuilder &builder, Location loc, Value row,
+                                 Value k, bool half) const {
+  Type bf16 = builder.getBF16Type();
+  Type i32 = builder.getI32Type();
+  Value pair;
+  if (half) {
+    Value entry = memref::LoadOp::create(builder, loc, a, ValueRange{row, k});
+    Value bits =
+        arith::BitcastOp::create(builder, loc, builder.getI16Type(), entry);
+    pair = arith::ExtUIOp::create(builder, loc, i32, bits);
+  } else {
+    // A vector load, because rows need not be aligned to whole pairs.
+    Value entries = vector::LoadOp::create(builder, loc, vectorOf(2, bf16), a,
+                                           ValueRange{row, k});
+    Value bits =
+        vector::BitCastOp::create(builder, loc, vectorOf(1, i32), entries);
+    pair = vector::ExtractOp::create(builder, loc, bits, 0);
+  }
+  int64_t lanes = layout.level.lanes;
+  Value all =
+      vector::BroadcastOp::create(builder, loc, vectorOf(lanes, i32), pair);
+  return vector::BitCastOp::create(builder, loc, vectorOf(2 * lanes, bf16),
+                                   all);
+}
+
+/// Keeps LLVM's scheduler from hoisting the loads that follow: with all
+/// registers in use it would spill sums inside the loop. No instruction.
+static void emitFence(OpBuilder &builder, Location loc) {
+  LLVM::InlineAsmOp::create(builder, loc, TypeRange{}, ValueRange{}, "",
+                            "~{memory}",
+                            /*has_side_effects=*/true, /*is_align_stack=*/false,
+                            LLVM::tailcallkind::TailCallKind::None,
+                            LLVM::AsmDialectAttr(), ArrayAttr());
+}
+
+/// One vector of weights of one entry of a step: f32, or pairs. `vector` counts
+/// all panels' vectors.
+Value TileEmitter::loadWeights(OpBuilder &builder, Location loc, Value step,
+                               int64_t entry, size_t vector) const {
+  VectorType packedType =
+      vectorOf(layout.level.lanes * layout.pairing(), layout.element);
+  Value packed = vector::LoadOp::create(
+      builder, loc, packedType, view,
+      ValueRange{panels[vector / layout.vectors()], step,
+                 constant(builder, loc, vector % layout.vectors()),
+                 constant(builder, loc, 0)});
+  if (family == Family::Bf16Dot)
+    return packed;
+  return widen(builder, loc, packed, entry);
+}
+
+/// One entry of one row, or a pair of them, broadcast to a vector.
+Value TileEmitter::loadRow(OpBuilder &builder, Location loc, Value step,
+                           int64_t entry, bool half, size_t row) const {
+  Value k = step;
+  if (layout.pairing() != 1)
+    k = arith::MulIOp::create(builder, loc, step,
+                              constant(builder, loc, layout.pairing()));
+  if (family == Family::Bf16Dot)
+    return broadcastPair(builder, loc, rows[row], k, half);
+  Type f32 = builder.getF32Type();
+  Value value = memref::LoadOp::create(
+      builder, loc, a, ValueRange{rows[row], plus(builder, loc, k, entry)});
+  return vector::BroadcastOp::create(builder, loc,
+                                     vectorOf(layout.level.lanes, f32),
+                                     convertFloat(builder, loc, value, f32));
+}
+
+/// Asks for the cache lines of the weights some steps ahead. Beyond the end of
+/// a panel the next one begins; a prefetch beyond the buffer does nothing.
+void TileEmitter::emitPrefetch(OpBuilder &builder, Location loc,
+                               Value step) const {
+  constexpr int64_t kLine = 64;
+  int64_t vectorBytes = layout.level.lanes * layout.pairing() *
+                        layout.element.getIntOrFloatBitWidth() / 8;
+  int64_t steps = layout.level.prefetchBytes / (vectorBytes * layout.vectors());
+  if (steps == 0)
+    return;
+  Value ahead = plus(builder, loc, step, steps);
+  for (Value panel : panels)
+    for (int64_t v = 0; v < layout.vectors(); ++v)
+      if (v * vectorBytes % kLine == 0)
+        memref::PrefetchOp::create(builder, loc, view,
+                                   ValueRange{panel, ahead,
+                                              constant(builder, loc, v),
+                                              constant(builder, loc, 0)},
+                                   /*isWrite=*/false, /*localityHint=*/3,
+                                   /*isDataCache=*/true);
+}
+
+void TileEmitter::emitStep(OpBuilder &builder, Location loc, Value step,
+                           bool half, Sums &sums) const {
+  bool pairs = family == Family::Bf16Dot;
+  int64_t entries = pairs || half ? 1 : layout.pairing();
+  size_t vectors = panels.size() * layout.vectors();
+  for (int64_t entry = 0; entry < entries; ++entry) {
+    auto accumulate = [&](size_t row, Value value, size_t vector,
+                          Value weights) {
+      Value &sum = sums[at(row, vector)];
+      if (pairs)
+        sum = x86vector::DotBF16Op::create(builder, loc, sum.getType(), sum,
+                                           value, weights);
+      else
+        sum = vector::FMAOp::create(builder, loc, value, weights, sum);
+    };
+    // The second half of a pair is loaded again rather than kept.
+    emitFence(builder, loc);
+    // The shorter list of operands stays in registers, the longer one streams.
+    SmallVector<Value> kept;
+    if (rows.size() < vectors) {
+      for (size_t row = 0; row < rows.size(); ++row)
+        kept.push_back(loadRow(builder, loc, step, entry, half, row));
+      for (size_t vector = 0; vector < vectors; ++vector) {
+        Value weights = loadWeights(builder, loc, step, entry, vector);
+        for (size_t row = 0; row < rows.size(); ++row)
+          accumulate(row, kept[row], vector, weights);
+      }
+    } else {
+      for (size_t vector = 0; vector < vectors; ++vector)
+        kept.push_back(loadWeights(builder, loc, step, entry, vector));
+      for (size_t row = 0; row < rows.size(); ++row) {
+        Value value = loadRow(builder, loc, step, entry, half, row);
+        for (size_t vector = 0; vector < vectors; ++vector)
+          accumulate(row, value, vector, kept[vector]);
+      }
+    }
+  }
+}
+
+/// All steps from zero sums, with or without prefetching.
+TileEmitter::Sums TileEmitter::emitSteps(OpBuilder &builder, Location loc,
+                                         bool prefetch) const {
+  VectorType sumType = vectorOf(layout.level.lanes, builder.getF32Type());
+  Value zero =
+      arith::ConstantOp::create(builder, loc, builder.getZeroAttr(sumType));
+  Sums sums(panels.size() * rows.size() * layout.vectors(), zero);
+
+  // The last step is special if K is odd and entries are paired.
+  int64_t steps = layout.steps();
+  int64_t wholeSteps = layout.inputs / layout.pairing();
+  int64_t unroll = layout.level.unroll;
+  int64_t looped = wholeSteps / unroll * unroll;
+  if (looped > 0) {
+    auto loop = scf::ForOp::create(
+        builder, loc, constant(builder, loc, 0), constant(builder, loc, looped),
+        constant(builder, loc, unroll), sums,
+        [&](OpBuilder &body, Location loc, Value step, ValueRange carried) {
+          Sums inner(carried);
+          for (int64_t u = 0; u < unroll; ++u) {
+            Value unrolled = plus(body, loc, step, u);
+            if (prefetch)
+              emitPrefetch(body, loc, unrolled);
+            emitStep(body, loc, unrolled, false, inner);
+          }
+          scf::YieldOp::create(body, loc, inner);
+        });
+    sums.assign(loop.result_begin(), loop.result_end());
+  }
+  for (int64_t step = looped; step < steps; ++step)
+    emitStep(builder, loc, constant(builder, loc, step), step >= wholeSteps,
+             sums);
+  return sums;
+}
+
+TileEmitter::Sums TileEmitter::emit(OpBuilder &builder, Location loc,
+                                    Value cold) const {
+  if (!cold || layout.level.prefetchBytes == 0)
+    return emitSteps(builder, loc, /*prefetch=*/false);
+  auto choice = scf::IfOp::create(
+      builder, loc, cold,
+      [&](OpBuilder &body, Location loc) {
+        scf::YieldOp::create(body, loc, emitSteps(body, loc, true));
+      },
+      [&](OpBuilder &body, Location loc) {
+        scf::YieldOp::create(body, loc, emitSteps(body, loc, false));
+      });
+  return Sums(choice.getResults());
+}
+
+SmallVector<Value> emitTileSums(OpBuilder &builder, Location loc,
+                                const PackedLayout &layout, Value a,
+                                ValueRange rows, Value view, ValueRange panels,
+                                Value cold) {
+  return TileEmitter(layout, a, rows, view, panels).emit(builder, loc, cold);
+}
+
+} // namespace moe::cpu

@@ -1,0 +1,25 @@
+// The innermost loop: a register tile of a few rows times one or several packed
+// panels, summed over all of K.
+
+#ifndef MOE_CODEGEN_CPU_TILEKERNEL_H
+#define MOE_CODEGEN_CPU_TILEKERNEL_H
+
+#include "codegen/cpu/Matmul.h"
+
+namespace moe::cpu {
+
+/// Emits the loop over K and returns the sums, vector<lanes x f32> each, in the
+/// order [panel][row][vector of the panel].
+///
+/// `a` as in MatmulBlock, `rows` its row indices; `view` the packed weights as
+/// PackedLayout::viewType, `panels` indices of its first dimension. `cold` (i1)
+/// tells whether the panels come from memory, so that prefetching them pays;
+/// null: never.
+llvm::SmallVector<mlir::Value>
+emitTileSums(mlir::OpBuilder &builder, mlir::Location loc,
+             const PackedLayout &layout, mlir::Value a, mlir::ValueRange rows,
+             mlir::Value view, mlir::ValueRange panels, mlir::Value cold);
+
+} // namespace moe::cpu
+
+#endif // MOE_CODEGEN_CPU_TILEKERNEL_H

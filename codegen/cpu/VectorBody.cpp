@@ -1,0 +1,189 @@
+// Operations of arith and math are cloned with vector types; activations of the
+// moe dialect become their formulas, in f32 or wider.
+
+#include "codegen/cpu/VectorBody.h"
+
+#include "dialect/MoeDialect.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+Value splatConstant(OpBuilder &builder, Location loc, Type element,
+                    double value, int64_t lanes) {
+  TypedAttr number;
+  if (isa<FloatType>(element))
+    number = builder.getFloatAttr(element, value);
+  else
+    number = builder.getIntegerAttr(element, static_cast<int64_t>(value));
+  if (lanes > 0)
+    number =
+        DenseElementsAttr::get(VectorType::get({lanes}, element),
+                               ArrayRef<Attribute>{number});
+  return arith::ConstantOp::create(builder, loc, number);
+}
+
+static Type likeType(Value value, Type element) {
+  auto vector = dyn_cast<VectorType>(value.getType());
+  return vector ? Type(vector.clone(element)) : element;
+}
+
+Value convertNumber(OpBuilder &builder, Location loc, Value value,
+                    Type element) {
+  Type from = getElementTypeOrSelf(value.getType());
+  if (from == element)
+    return value;
+  Type to = likeType(value, element);
+  if (from.isIndex() || element.isIndex())
+    return arith::IndexCastOp::create(builder, loc, to, value);
+  int64_t fromBits = from.getIntOrFloatBitWidth();
+  int64_t toBits = element.getIntOrFloatBitWidth();
+  if (isa<IntegerType>(from)) {
+    if (fromBits > toBits)
+      return arith::TruncIOp::create(builder, loc, to, value);
+    if (from.isInteger(1))
+      return arith::ExtUIOp::create(builder, loc, to, value);
+    return arith::ExtSIOp::create(builder, loc, to, value);
+  }
+  // f16 and bf16 meet in f32, also on their way from and to f64.
+  Type f32 = builder.getF32Type();
+  if (from != f32 && element != f32 && (fromBits < 32 || toBits < 32))
+    return convertNumber(builder, loc, convertNumber(builder, loc, value, f32),
+                         element);
+  if (fromBits < toBits)
+    return arith::ExtFOp::create(builder, loc, to, value);
+  return arith::TruncFOp::create(builder, loc, to, value);
+}
+
+namespace {
+/// Formulas of the activations on vectors of f32 or f64.
+struct Formula {
+  OpBuilder &builder;
+  Location loc;
+  Type element;
+  int64_t lanes;
+
+  Value number(double value) const {
+    return splatConstant(builder, loc, element, value, lanes);
+  }
+  Value add(Value a, Value b) const {
+    return arith::AddFOp::create(builder, loc, a, b);
+  }
+  Value mul(Value a, Value b) const {
+    return arith::MulFOp::create(builder, loc, a, b);
+  }
+  Value div(Value a, Value b) const {
+    return arith::DivFOp::create(builder, loc, a, b);
+  }
+  Value exp(Value x) const { return math::ExpOp::create(builder, loc, x); }
+  Value negate(Value x) const {
+    return arith::NegFOp::create(builder, loc, x);
+  }
+  Value relu(Value x) const {
+    return arith::MaximumFOp::create(builder, loc, x, number(0));
+  }
+  Value onePlusExpOfMinus(Value x) const {
+    return add(number(1), exp(negate(x)));
+  }
+
+  Value emit(Operation *op, Value x) const {
+    if (isa<SiluOp>(op))
+      return div(x, onePlusExpOfMinus(x));
+    if (isa<SigmoidOp>(op))
+      return div(number(1), onePlusExpOfMinus(x));
+    if (isa<Relu2Op>(op))
+      return mul(relu(x), relu(x));
+    if (isa<SoftplusOp>(op)) {
+      // max(x, 0) + log(1 + exp(-|x|)) does not overflow.
+      Value distance = math::AbsFOp::create(builder, loc, x);
+      Value rest =
+          math::Log1pOp::create(builder, loc, exp(negate(distance)));
+      return add(relu(x), rest);
+    }
+    Value half = mul(x, number(0.5));
+    if (cast<GeluOp>(op).getForm() == GeluForm::Exact) {
+      Value erf = math::ErfOp::create(builder, loc,
+                                      mul(x, number(0.70710678118654752)));
+      return mul(half, add(number(1), erf));
+    }
+    Value cube = mul(mul(x, x), mul(x, number(0.044715)));
+    Value inner = mul(add(x, cube), number(0.79788456080286536));
+    Value tanh = math::TanhOp::create(builder, loc, inner);
+    return mul(half, add(number(1), tanh));
+  }
+};
+} // namespace
+
+static bool isActivation(Operation *op) {
+  return isa<SiluOp, SigmoidOp, Relu2Op, SoftplusOp, GeluOp>(op);
+}
+
+bool worksOnVectors(Operation *op) {
+  if (isActivation(op))
+    return true;
+  StringRef dialect = op->getName().getDialectNamespace();
+  return (dialect == "arith" || dialect == "math") &&
+         (OpTrait::hasElementwiseMappableTraits(op) ||
+          isa<arith::ConstantOp>(op));
+}
+
+void emitOnVectors(OpBuilder &builder, Location loc, Operation *op,
+                   IRMapping &mapping, int64_t lanes) {
+  if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+    TypedAttr value = constant.getValue();
+    if (auto dense = dyn_cast<DenseElementsAttr>(value))
+      value = cast<TypedAttr>(dense.getSplatValue<Attribute>());
+    Type type = VectorType::get({lanes}, value.getType());
+    mapping.map(op->getResult(0),
+                arith::ConstantOp::create(
+                    builder, loc,
+                    DenseElementsAttr::get(cast<ShapedType>(type),
+                                           ArrayRef<Attribute>{value})));
+    return;
+  }
+  if (isActivation(op)) {
+    Value x = mapping.lookup(op->getOperand(0));
+    Type type = getElementTypeOrSelf(x.getType());
+    Type wide = type.isF64() ? type : builder.getF32Type();
+    Value y = Formula{builder, loc, wide, lanes}.emit(
+        op, convertNumber(builder, loc, x, wide));
+    mapping.map(op->getResult(0), convertNumber(builder, loc, y, type));
+    return;
+  }
+  Operation *clone = builder.clone(*op, mapping);
+  for (Value result : clone->getResults())
+    result.setType(
+        VectorType::get({lanes}, getElementTypeOrSelf(result.getType())));
+}
+
+SmallVector<Value> emitBlockOnVectors(OpBuilder &builder, Location loc,
+                                      Block &block, ValueRange arguments,
+                                      int64_t lanes,
+                                      const IRMapping &scalars) {
+  IRMapping mapping;
+  mapping.map(block.getArguments(), arguments);
+  auto spread = [&](Value value) {
+    if (!mapping.contains(value))
+      mapping.map(value,
+                  vector::BroadcastOp::create(
+                      builder, loc,
+                      VectorType::get({lanes}, value.getType()),
+                      scalars.lookup(value)));
+  };
+  for (Operation &op : block.without_terminator()) {
+    llvm::for_each(op.getOperands(), spread);
+    emitOnVectors(builder, loc, &op, mapping, lanes);
+  }
+  SmallVector<Value> yielded;
+  for (Value value : block.getTerminator()->getOperands()) {
+    spread(value);
+    yielded.push_back(mapping.lookup(value));
+  }
+  return yielded;
+}
+
+} // namespace moe::cpu

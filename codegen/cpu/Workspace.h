@@ -1,0 +1,26 @@
+// Where the storages of a schedule lie in the workspace of a call.
+
+#ifndef MOE_CODEGEN_CPU_WORKSPACE_H
+#define MOE_CODEGEN_CPU_WORKSPACE_H
+
+#include "codegen/cpu/Frame.h"
+
+namespace moe::cpu {
+
+/// Offsets in bytes, of type index. First come the task counters, a cache line
+/// each, then what Workspace storages hold, then for each thread its scratch
+/// rows.
+struct Workspace {
+  llvm::DenseMap<unsigned, mlir::Value> offsets; // of Workspace storages
+  mlir::Value scratch;                           // of thread 0
+  int64_t scratchBytes = 0;                      // of one thread
+  llvm::DenseMap<unsigned, int64_t> scratchOffsets;
+  mlir::Value bytes; // of everything
+};
+
+/// Emits the arithmetic; needs the frame's symbols and threads.
+Workspace layOutWorkspace(Frame &frame);
+
+} // namespace moe::cpu
+
+#endif // MOE_CODEGEN_CPU_WORKSPACE_H

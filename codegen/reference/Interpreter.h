@@ -1,0 +1,175 @@
+// The f64 interpreter of levels 1 and 2: the specification of every operation,
+// slow and plain. One small function an operation mirrors its formula;
+// Interpreter finds it by the operation's name.
+#ifndef MOE_CODEGEN_REFERENCE_INTERPRETER_H
+#define MOE_CODEGEN_REFERENCE_INTERPRETER_H
+
+#include "codegen/reference/Value.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringMap.h"
+
+#include <functional>
+
+namespace moe::reference {
+
+class Frame;
+using OpFunction = std::function<void(mlir::Operation *, Frame &)>;
+
+/// From the name of an operation to what it computes.
+class OpTable {
+public:
+  template <typename Op> void add(void (*function)(Op, Frame &)) {
+    functions[Op::getOperationName()] = [function](mlir::Operation *op,
+                                                   Frame &frame) {
+      function(mlir::cast<Op>(op), frame);
+    };
+  }
+  const OpFunction *find(llvm::StringRef name) const;
+
+private:
+  llvm::StringMap<OpFunction> functions;
+};
+
+void addArithOps(OpTable &table);    // Arith.cpp: arith, math
+void addStandardOps(OpTable &table); // Standard.cpp: tensor, scf, func
+void addLinalgOps(OpTable &table);   // Linalg.cpp
+void addRowOps(OpTable &table);      // Rows.cpp
+void addRoutingOps(OpTable &table);  // Routing.cpp
+void addMoveOps(OpTable &table);     // Move.cpp
+void addGroupedOps(OpTable &table);  // Grouped.cpp
+
+/// The tensor of the checkpoint that `moe.param` names, as stored. `name` is
+/// relative to the scope that the entry function got and keeps its placeholders
+/// ("experts.{expert}.w1.weight"). May throw; the exception leaves run().
+using ParamProvider =
+    std::function<Tensor(llvm::StringRef name, mlir::RankedTensorType type)>;
+
+struct Options {
+  /// Round to the type in the text at every truncf and at the results of the
+  /// entry function.
+  bool round = false;
+};
+
+class Interpreter {
+public:
+  Interpreter(mlir::ModuleOp module, ParamProvider params,
+              Options options = {});
+
+  /// Runs an entry function. `inputs` are its arguments without scopes, params
+  /// ({moe.param}) and results of prepare steps ({moe.step}): the interpreter
+  /// makes those itself. Reports an error of the program as a diagnostic.
+  mlir::FailureOr<llvm::SmallVector<Value>> run(mlir::func::FuncOp function,
+                                                llvm::ArrayRef<Value> inputs);
+
+  /// Which arguments of a function are inputs.
+  static llvm::SmallVector<unsigned> inputsOf(mlir::func::FuncOp function);
+
+  /// Tokens per expert of every routing, summed over all executions, in the
+  /// order of the first one. Keys are moe.route and the grouped.plan that
+  /// stands for one.
+  const llvm::MapVector<mlir::Operation *, std::vector<int64_t>> &
+  loads() const {
+    return routingLoads;
+  }
+
+  // For the functions of operations:
+  llvm::SmallVector<Value> call(mlir::func::FuncOp function,
+                                llvm::ArrayRef<Value> arguments);
+  mlir::func::FuncOp lookup(mlir::Operation *from, mlir::SymbolRefAttr name);
+  Value param(llvm::StringRef name, mlir::RankedTensorType type);
+  void countLoads(mlir::Operation *routing, llvm::ArrayRef<int64_t> counts);
+  const Options &getOptions() const { return options; }
+
+private:
+  friend class Frame;
+  const OpFunction &functionOf(mlir::Operation *op);
+  Value constantArgument(mlir::func::FuncOp function, unsigned argument);
+
+  mlir::ModuleOp module;
+  ParamProvider provider;
+  Options options;
+  OpTable table;
+  mlir::SymbolTableCollection symbols;
+  llvm::DenseMap<mlir::OperationName, const OpFunction *> found;
+  llvm::StringMap<Value> params;
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Value>>
+      steps; // results of prepare functions
+  llvm::MapVector<mlir::Operation *, std::vector<int64_t>> routingLoads;
+  int callDepth = 0;
+};
+
+/// The values of one call of a function.
+class Frame {
+public:
+  explicit Frame(Interpreter &interpreter) : interpreter(interpreter) {}
+
+  const Value &get(mlir::Value value) const;
+  double number(mlir::Value value) const {
+    return std::get<double>(get(value));
+  }
+  int64_t integer(mlir::Value value) const {
+    return std::get<int64_t>(get(value));
+  }
+  const Tensor &tensor(mlir::Value value) const {
+    return *std::get<std::shared_ptr<const Tensor>>(get(value));
+  }
+  const Routing &routing(mlir::Value value) const {
+    return *std::get<std::shared_ptr<const Routing>>(get(value));
+  }
+  std::shared_ptr<const Tensor> share(mlir::Value value) const {
+    return std::get<std::shared_ptr<const Tensor>>(get(value));
+  }
+
+  /// Throws Error if the value does not have the type written for `result`.
+  void set(mlir::Value result, Value value);
+  void set(mlir::Value result, Tensor tensor) {
+    set(result, toValue(std::move(tensor)));
+  }
+  void set(mlir::Value result, Routing routing) {
+    set(result, toValue(std::move(routing)));
+  }
+
+  /// Runs a region of one block and returns the operands of its terminator.
+  /// Regions see the values around them.
+  llvm::SmallVector<Value> run(mlir::Region &region,
+                               llvm::ArrayRef<Value> arguments);
+
+  Interpreter &interpreter;
+  /// Iterations of the linalg operations around the current one, innermost
+  /// last: what linalg.index reads.
+  llvm::SmallVector<Shape> iterations;
+
+private:
+  void execute(mlir::Operation *op);
+  llvm::DenseMap<mlir::Value, Value> values;
+};
+
+/// Positions of the k largest elements, largest first: ties to the lower
+/// position, NaN below -inf.
+std::vector<int64_t> largest(llvm::ArrayRef<double> keys, int64_t k);
+
+/// A double rounded to the nearest value of a float type, ties to even.
+double roundTo(mlir::FloatType type, double value);
+
+/// The low bits of an integer as the type holds them: sign-extended, booleans 0
+/// or 1, index unchanged.
+int64_t wrapTo(mlir::Type type, int64_t value);
+
+/// For expert and loop: runs regions[r] for every group bounds[r] ...
+/// bounds[r+1]-1 with that group's rows offsets[g] ... offsets[g+1]-1 of each
+/// `rows` tensor and slice g - bounds[r] of each tensor of `eachOf(r)`. Returns
+/// row results (numRowResults of them, all groups one after the other), then
+/// per-group results stacked.
+llvm::SmallVector<Value>
+runGroups(Frame &frame, llvm::ArrayRef<int64_t> offsets, mlir::ValueRange rows,
+          llvm::function_ref<mlir::ValueRange(unsigned)> eachOf,
+          llvm::ArrayRef<int64_t> bounds,
+          mlir::MutableArrayRef<mlir::Region> regions, unsigned numRowResults);
+
+} // namespace moe::reference
+
+#endif // MOE_CODEGEN_REFERENCE_INTERPRETER_H

@@ -1,0 +1,25 @@
+// Declarations of the passes and pipelines (see Passes.td, Pipelines.cpp).
+#ifndef MOE_PASSES_PASSES_H
+#define MOE_PASSES_PASSES_H
+
+#include "dialect/GroupedDialect.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassManager.h"
+
+namespace moe {
+#define GEN_PASS_DECL
+#include "passes/Passes.h.inc"
+#define GEN_PASS_REGISTRATION
+#include "passes/Passes.h.inc"
+
+/// Registers the dialects that moe programs may use: moe, grouped and the
+/// standard ones.
+void registerDialects(mlir::DialectRegistry &registry);
+/// The phase moe-to-grouped, level 1 to level 2: a manager of modules.
+void buildMoeToGrouped(mlir::OpPassManager &module);
+/// Registers the named phases of Pipelines.cpp for moe-opt.
+void registerPipelines();
+} // namespace moe
+
+#endif // MOE_PASSES_PASSES_H

@@ -1,0 +1,253 @@
+// All passes, one file each, named after their option: passes/FuseGather.cpp is --moe-fuse-gather.
+#ifndef MOE_PASSES_TD
+#define MOE_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def LiftParams : Pass<"moe-lift-params", "::mlir::ModuleOp"> {
+  let summary = "names of the checkpoint become arguments of the entry";
+  let description = [{
+    Every `moe.param` becomes an argument with the attribute `moe.param`, one for each distinct name; the name is the text of all
+    scopes on the way from the entry's argument. That argument and all scopes disappear. Calls must have been inlined before.
+    An `scf.for` with constant bounds whose body needs its variable for a scope is unrolled: every layer has its own names.
+
+    Before:
+    ```
+    func.func @f(%x: tensor<?x64xf32>, %m: !moe.scope) -> tensor<?x8xf32> {
+      %l = moe.scope %m "layers.{}." at %c3
+      %w = moe.param %l "gate.weight" : tensor<8x64xf32>
+    ```
+    After:
+    ```
+    func.func @f(%x: tensor<?x64xf32>, %w: tensor<8x64xf32> {moe.param = "layers.3.gate.weight"}) -> tensor<?x8xf32> {
+    ```
+    Errors: scopes merged by control flow or passed to a recursive function; one name with two types; a scope's index that
+    is not known.
+  }];
+}
+
+def FoldSoftmaxTopK : Pass<"moe-fold-softmax-top-k", "::mlir::func::FuncOp"> {
+  let summary = "softmax, top k, divide by the sum = top k, softmax over the chosen";
+  let description = [{
+    The softmax over all experts is never computed: its order is that of the logits, and its sum cancels.
+
+    Before:
+    ```
+    %s = moe.softmax %l : tensor<?x8xf32>
+    %g = moe.route %s top 2 : tensor<?x8xf32> -> !moe.routing<8, top 2>
+    %r = moe.normalize %g by sum : !moe.routing<8, top 2>
+    ```
+    After:
+    ```
+    %g = moe.route %l top 2 : tensor<?x8xf32> -> !moe.routing<8, top 2>
+    %r = moe.normalize %g by softmax : !moe.routing<8, top 2>
+    ```
+    `by lp 1.0` is the same as `by sum` here. Nothing is folded where it would be another function: with a key of its own,
+    without renormalisation, with `plus` or `at_least`, or when something else reads the weights.
+  }];
+}
+
+def LowerRouting : Pass<"moe-lower-routing", "::mlir::func::FuncOp"> {
+  let summary = "a routing becomes weights, ids and a plan";
+  let description = [{
+    `!moe.routing<E, top k>` becomes two tensors, weights [T, k] of f32 and ids [T, k] of i32. `route` becomes `grouped.top_k`;
+    `normalize`, `scale` and `with_weights` become arithmetic on the weights; `dispatch`, `expert`, `combine` and `counts` use
+    a `grouped.plan` of the ids, one for each support. Plans are numbered in program order by the attribute `moe.routing`,
+    by which the runtime reports loads.
+
+    Before:
+    ```
+    %g = moe.route %l top 2 : tensor<?x8xf32> -> !moe.routing<8, top 2>
+    %r = moe.normalize %g by softmax : !moe.routing<8, top 2>
+    %in = moe.dispatch %x by %r : tensor<?x64xf32>, !moe.routing<8, top 2>
+    ```
+    After:
+    ```
+    %chosen, %ids = grouped.top_k %l by %l top 2 : tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x2xf32>, tensor<?x2xi32>
+    %weights = moe.softmax %chosen : tensor<?x2xf32>
+    %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 8 {moe.routing = 0} : ...
+    %in = moe.gather %x at %tokens : tensor<?x64xf32>, tensor<?xi32> -> tensor<?x64xf32>
+    ```
+    Error: an entry that takes or returns a routing.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect",
+                           "::moe::grouped::GroupedDialect"];
+}
+
+def LiftExperts : Pass<"moe-lift-experts", "::mlir::func::FuncOp"> {
+  let summary = "row-wise ops of an expert region work on the rows of all experts at once";
+  let description = [{
+    A region in which row r of every value depends only on row r of its inputs needs no loop over experts. A `linear` by an `each`
+    weight becomes a `grouped.matmul` with groups, its bias an operand of the epilogue; a `linear` by a captured weight becomes a
+    dense one over all rows; other per-expert vectors are gathered by the expert of every row; ops on per-expert tensors alone
+    work on the stacked tensors; everything else stays what it is.
+
+    Before:
+    ```
+    %out = grouped.loop over %offsets rows(%in) each(%w) bounds [0, 8] counts [1] : ... {
+    ^bb0(%t: tensor<?x64xf32>, %g: tensor<32x64xf32>):
+      %a = moe.linear %t, %g : (tensor<?x64xf32>, tensor<32x64xf32>) -> tensor<?x32xf32>
+      %s = moe.silu %a : tensor<?x32xf32>
+      grouped.yield rows(%s : tensor<?x32xf32>)
+    }
+    ```
+    After:
+    ```
+    %p = grouped.pack %w : tensor<8x32x64xf32> -> !grouped.packed<8x32x64xf32, 1>
+    %a = grouped.matmul %in groups %offsets weights %p : ... {
+    ^bb0(%acc: f32):
+      grouped.yield rows(%acc : f32)
+    }
+    %s = moe.silu %a : tensor<?x32xf32>
+    ```
+    A region that mixes rows (a reduction over rows, a gather of rows, `linalg`, an op unknown here), yields per-expert tensors, or is
+    one of several ranges stays a loop over experts: slower, and right.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def LowerLinear : Pass<"moe-lower-linear", "::mlir::func::FuncOp"> {
+  let summary = "a dense linear is a grouped matmul with one group";
+  let description = [{
+    Leading dimensions are collapsed to rows and restored; the bias and the conversion of the result are in the epilogue. Only
+    linears inside a `grouped.loop` stay.
+
+    Before:
+    ```
+    %l = moe.linear %x, %w : (tensor<?x64xf32>, tensor<8x64xf32>) -> tensor<?x8xf32>
+    ```
+    After:
+    ```
+    %p = grouped.pack %w : tensor<8x64xf32> -> !grouped.packed<1x8x64xf32, 1>
+    %l = grouped.matmul %x weights %p : (tensor<?x64xf32>, !grouped.packed<1x8x64xf32, 1>) -> tensor<?x8xf32> {
+    ^bb0(%acc: f32):
+      grouped.yield rows(%acc : f32)
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect",
+                           "::moe::grouped::GroupedDialect"];
+}
+
+def FuseGather : Pass<"moe-fuse-gather", "::mlir::func::FuncOp"> {
+  let summary = "dispatch disappears into the load of the matmul's rows";
+  let description = [{
+    Applies when matmuls are the only readers of the gathered rows. A conversion of dispatched rows moves before the gather first, so
+    that it is made once per token and not once per choice.
+
+    Before:
+    ```
+    %in = moe.gather %x at %tokens : tensor<?x64xf32>, tensor<?xi32> -> tensor<?x64xf32>
+    %a = grouped.matmul %in groups %offsets weights %p : ...
+    ```
+    After:
+    ```
+    %a = grouped.matmul %x rows %tokens groups %offsets weights %p : ...
+    ```
+    Gathers by other indices than a plan's stay: they check their indices.
+  }];
+}
+
+def PairGateUp : Pass<"moe-pair-gate-up", "::mlir::func::FuncOp"> {
+  let summary = "matmuls of the same rows whose results meet in one expression become one matmul";
+  let description = [{
+    The rows are loaded once, and the expression can then be fused because both accumulators are at hand. Up to three weights of
+    the same shape, element type and storage order are packed together; the epilogues stand side by side.
+
+    Before:
+    ```
+    %a = grouped.matmul %x rows %tokens groups %offsets weights %gate : ...
+    %b = grouped.matmul %x rows %tokens groups %offsets weights %up : ...
+    %s = moe.silu %a : tensor<?x32xf32>
+    %h = arith.mulf %s, %b : tensor<?x32xf32>
+    ```
+    After:
+    ```
+    %p = grouped.pack %w1, %w3 : tensor<8x32x64xf32>, tensor<8x32x64xf32> -> !grouped.packed<8x32x64xf32, 2>
+    %a, %b = grouped.matmul %x rows %tokens groups %offsets weights %p : ... {
+    ^bb0(%gate: f32, %up: f32):
+      grouped.yield rows(%gate, %up : f32, f32)
+    }
+    ```
+    Matmuls that share only their rows (query, key and value) stay apart.
+  }];
+}
+
+def FuseEpilogue : Pass<"moe-fuse-epilogue", "::mlir::func::FuncOp"> {
+  let summary = "element-wise ops after a matmul move into its epilogue";
+  let description = [{
+    Any scalar expression: `arith`, `math`, activations, `moe.map`, conversions. Vectors stretched over rows, per-expert vectors
+    gathered by the expert of every row, and tensors of the result's shape become operands `with(...)`.
+
+    Before:
+    ```
+    %a, %b = grouped.matmul ... { ^bb0(%gate: f32, %up: f32): grouped.yield rows(%gate, %up : f32, f32) }
+    %s = moe.silu %a : tensor<?x32xf32>
+    %h = arith.mulf %s, %b : tensor<?x32xf32>
+    ```
+    After:
+    ```
+    %h = grouped.matmul ... {
+    ^bb0(%gate: f32, %up: f32):
+      %s = moe.silu %gate : f32
+      %h = arith.mulf %s, %up : f32
+      grouped.yield rows(%h : f32)
+    }
+    ```
+    Ops stay outside when the matmul would have to write more tensors than before.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
+def FuseCombine : Pass<"moe-fuse-combine", "::mlir::func::FuncOp"> {
+  let summary = "the sum over a token's experts happens where the last matmul writes";
+  let description = [{
+    Before:
+    ```
+    %f = grouped.matmul %h groups %offsets weights %p : ...
+    %y = grouped.combine %f by %rows weighted %w : ...
+    ```
+    After:
+    ```
+    %y = grouped.matmul %h groups %offsets weights %p combine %rows slots %slots scaled %w : ...
+    ```
+    Applies when the sum is the only reader of the matmul's one result.
+  }];
+}
+
+def HoistParams : Pass<"moe-hoist-params", "::mlir::ModuleOp"> {
+  let summary = "what depends on params alone runs once, when weights are loaded";
+  let description = [{
+    Every value that depends on params alone and that the rest of the entry needs is made by a *prepare step*, a function of its own, so
+    that the peak of memory while loading is what is packed plus one step's params. Packing is always hoisted, with all that it
+    needs; another op only if it does not enlarge its input. Conversions of weights disappear into packing, which converts by
+    itself; a widening leaves the narrow type in the packed weights.
+
+    Before:
+    ```
+    func.func @f(%x: tensor<?x64xf32>, %w: tensor<8x64xf32> {moe.param = "gate.weight"}) -> tensor<?x8xf32> {
+      %p = grouped.pack %w : tensor<8x64xf32> -> !grouped.packed<1x8x64xf32, 1>
+    ```
+    After:
+    ```
+    func.func private @f_prepare0(%w: tensor<8x64xf32> {moe.param = "gate.weight"}) -> !grouped.packed<1x8x64xf32, 1>
+        attributes {moe.prepare_of = "f", moe.step = 0} {
+      %p = grouped.pack %w : tensor<8x64xf32> -> !grouped.packed<1x8x64xf32, 1>
+      return %p : !grouped.packed<1x8x64xf32, 1>
+    }
+    func.func @f(%x: tensor<?x64xf32>, %p: !grouped.packed<1x8x64xf32, 1> {moe.step = 0, moe.result = 0}) -> tensor<?x8xf32> {
+    ```
+    The entry's arguments are then its inputs, the params that it uses as stored, and the results of the steps.
+  }];
+}
+
+def VerifyGrouped : Pass<"moe-verify-grouped", "::mlir::ModuleOp"> {
+  let summary = "checks that a module is in the form that the phases below expect";
+  let description = [{
+    Every function is an entry with a body or a prepare step; an entry's inputs come before its constants; no op of
+    level 1 is left that `moe-to-grouped` should have lowered, no control flow, and no packing (it depends on inputs then, which
+    only arithmetic on rows may).
+  }];
+}
+
+#endif // MOE_PASSES_TD

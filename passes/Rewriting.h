@@ -1,0 +1,46 @@
+// What several passes share: conversions of floats, element-wise ops on tensors
+// and on scalars, linear as grouped.matmul.
+#ifndef MOE_PASSES_REWRITING_H
+#define MOE_PASSES_REWRITING_H
+
+#include "dialect/GroupedDialect.h"
+
+namespace moe {
+/// The type of a value known to be a ranked tensor.
+mlir::RankedTensorType tensorOf(mlir::Value value);
+
+/// `value` (scalar or tensor of floats) with another element type: extf,
+/// truncf, or the value itself.
+mlir::Value castFloat(mlir::OpBuilder &builder, mlir::Location loc,
+                      mlir::Value value, mlir::Type element);
+
+/// One scalar expression for every element: arith, math and moe activations on
+/// tensors, and moe.map.
+bool isElementwise(mlir::Operation *op);
+
+/// Writes the expression of an element-wise op over scalars; `scalars` maps its
+/// operands, and then its results too.
+void cloneOverScalars(mlir::OpBuilder &builder, mlir::Operation *op,
+                      mlir::IRMapping &scalars);
+
+/// Scalars from outside that a moe.map uses in its region.
+llvm::SmallVector<mlir::Value> capturedScalars(mlir::Operation *op);
+
+/// rows [R, K] times `weight` ([E, N, K] by groups of `offsets`, or [N, K];
+/// `inOut`: [.., K, N]) plus `bias` ([E, N], [N] or null): grouped.pack and
+/// grouped.matmul, with the bias and the conversion to `element` in the
+/// epilogue.
+mlir::Value createLinear(mlir::OpBuilder &builder, mlir::Location loc,
+                         mlir::Value rows, mlir::Value offsets,
+                         mlir::Value weight, mlir::Value bias, bool inOut,
+                         mlir::Type element);
+
+/// The plan whose rows a matmul computes, or null.
+grouped::PlanOp planOf(grouped::MatmulOp matmul);
+
+/// Whether `value` is the expert of every row of `plan`: its ids, by flat slot,
+/// gathered at its slots.
+bool isExpertOfRow(mlir::Value value, grouped::PlanOp plan);
+} // namespace moe
+
+#endif // MOE_PASSES_REWRITING_H

@@ -1,0 +1,79 @@
+// --moe-verify-grouped: what the phases below may rely on at the end of
+// moe-to-grouped.
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "passes/Passes.h"
+#include "passes/Rewriting.h"
+
+using namespace mlir;
+using namespace moe;
+
+namespace moe {
+#define GEN_PASS_DEF_VERIFYGROUPED
+#include "passes/Passes.h.inc"
+} // namespace moe
+
+static bool isLevelTwo(Operation *op) {
+  if (isa<LinearOp>(op))
+    return op->getParentOfType<grouped::LoopOp>() != nullptr;
+  if (isa<RouteOp, NormalizeOp, ScaleOp, WeightsOp, IndicesOp, WithWeightsOp,
+          CountsOp, DispatchOp, ExpertOp, moe::CombineOp, ScopeOp, ParamOp>(op))
+    return false;
+  if (isa<linalg::YieldOp, linalg::IndexOp, func::ReturnOp>(op) ||
+      op->getParentOfType<linalg::LinalgOp>())
+    return true;
+  return isa<MoeDialect, grouped::GroupedDialect, arith::ArithDialect,
+             math::MathDialect, tensor::TensorDialect, linalg::LinalgDialect>(
+      op->getDialect());
+}
+
+namespace {
+class VerifyGrouped : public moe::impl::VerifyGroupedBase<VerifyGrouped> {
+public:
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (!function->hasAttr("moe.prepare_of") && failed(verifyEntry(function)))
+        return signalPassFailure();
+  }
+
+private:
+  static LogicalResult verifyEntry(func::FuncOp entry) {
+    if (entry.isExternal())
+      return entry.emitOpError(
+          "has no body, expected a definition of every function");
+    if (!entry.isPublic())
+      return entry.emitOpError(
+          "is private and was not inlined: is it recursive?");
+    bool constants = false;
+    for (BlockArgument argument : entry.getArguments()) {
+      unsigned number = argument.getArgNumber();
+      bool constant = entry.getArgAttr(number, "moe.param") ||
+                      entry.getArgAttr(number, "moe.step");
+      if (constants && !constant)
+        return entry.emitOpError("has input ")
+               << number << " behind its constants, expected inputs first";
+      constants |= constant;
+    }
+    WalkResult walk = entry.getBody().walk([](Operation *op) {
+      if (isa<grouped::PackOp>(op)) {
+        op->emitOpError(
+            "packs weights that depend on inputs; only params can be packed");
+        return WalkResult::interrupt();
+      }
+      if (isa<grouped::MatmulOp>(op) && !capturedScalars(op).empty()) {
+        op->emitOpError("has an epilogue that uses a value from outside, "
+                        "expected an operand of with(...)");
+        return WalkResult::interrupt();
+      }
+      if (isLevelTwo(op))
+        return WalkResult::advance();
+      op->emitOpError("cannot be lowered to grouped rows");
+      return WalkResult::interrupt();
+    });
+    return failure(walk.wasInterrupted());
+  }
+};
+} // namespace

@@ -1,0 +1,91 @@
+/* The contract between generated code and whoever calls it (libmoert,
+ * moe-bench): one C header, included by both sides. A change that breaks old
+ * artefacts raises MOERT_ABI_MAJOR; an addition that old runtimes must not see
+ * raises MOERT_ABI_MINOR. */
+#ifndef MOE_RUNTIME_ABI_H
+#define MOE_RUNTIME_ABI_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MOERT_ABI_MAJOR 1
+#define MOERT_ABI_MINOR 0
+#define MOERT_MAX_RANK 8
+#define MOERT_ALIGNMENT 64 /* bytes: workspace, constants made by prepare */
+
+/* Section `.moe.meta`, also exported as the symbol `moe_description`: a
+ * moert_meta_header, then json_length bytes of UTF-8 JSON, then zeros. All
+ * numbers are little-endian. */
+#define MOERT_META_SECTION ".moe.meta"
+#define MOERT_META_SYMBOL "moe_description"
+#define MOERT_META_MAGIC "MOEMLIR\0" /* 8 bytes, the last one zero */
+
+struct moert_meta_header {
+  char magic[8];
+  uint32_t major;
+  uint32_t minor;
+  uint64_t json_length;
+};
+
+/* Element types. I1 is one byte that holds 0 or 1. */
+enum moert_dtype {
+  MOERT_F32 = 0,
+  MOERT_F16 = 1,
+  MOERT_BF16 = 2,
+  MOERT_F64 = 3,
+  MOERT_I1 = 4,
+  MOERT_I8 = 5,
+  MOERT_U8 = 6,
+  MOERT_I32 = 7,
+  MOERT_I64 = 8
+};
+
+/* A dense row-major array. Only the first `rank` entries of `shape` mean
+ * anything. */
+struct moert_tensor {
+  void *data;
+  int64_t shape[MOERT_MAX_RANK];
+  int32_t rank;
+  int32_t dtype; /* enum moert_dtype */
+};
+
+/* What a call may use besides its arguments. One context serves one call at a
+ * time. */
+struct moert_context {
+  uint8_t *workspace; /* MOERT_ALIGNMENT bytes aligned; contents are not kept
+                         between calls */
+  int64_t workspace_bytes; /* at least what moe_F_workspace_L returned */
+  int32_t threads;         /* threads to use, at least 1 */
+  int32_t error;           /* set by the callee, see moert_code */
+  int64_t error_values[4];
+  int64_t *loads; /* null, or one counter per expert of every routing in order;
+                     the entry ADDS tokens per expert */
+};
+
+/* What a generated function returns and leaves in moert_context.error. */
+enum moert_code {
+  MOERT_CODE_OK = 0,
+  MOERT_CODE_WORKSPACE = 1, /* workspace too small. values: needed, given */
+  MOERT_CODE_INDEX = 3      /* index out of range. values: index, limit */
+};
+
+/* For a model function F and an instruction set level L (avx2, avx512,
+ * avx512bf16) an artefact exports moe_F_L             args: inputs, constants,
+ * results    runs the function; results are allocated by the caller
+ *   moe_F_prepare<i>_L  args: params, constants it makes    step i of what
+ * depends on weights alone; once, at load of type moert_function, and
+ *   moe_F_workspace_L   args as moe_F_L, only the shapes of the inputs are
+ * read; returns bytes of type moert_workspace_function. */
+typedef int32_t (*moert_function)(struct moert_context *,
+                                  struct moert_tensor **args);
+typedef int64_t (*moert_workspace_function)(struct moert_context *,
+                                            struct moert_tensor **args);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MOE_RUNTIME_ABI_H */

@@ -1,0 +1,82 @@
+// Which level runs here, see Cpu.h.
+#include "runtime/Cpu.h"
+#include "runtime/Failure.h"
+
+#include <algorithm>
+#include <sched.h>
+#include <unistd.h>
+
+namespace moert {
+
+namespace {
+constexpr std::string_view levels[] = {"avx2", "avx512", "avx512bf16"};
+
+template <typename Names> std::string joined(const Names &names) {
+  std::string text;
+  for (const auto &name : names)
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", quote(name));
+  return text.empty() ? "none" : text;
+}
+} // namespace
+
+std::vector<std::string_view> supportedLevels() {
+  // These also ask whether the system saves the registers.
+  __builtin_cpu_init();
+  bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+              __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi") &&
+              __builtin_cpu_supports("bmi2");
+  bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                __builtin_cpu_supports("avx512bw") &&
+                __builtin_cpu_supports("avx512dq") &&
+                __builtin_cpu_supports("avx512vl") &&
+                __builtin_cpu_supports("avx512cd");
+  bool avx512bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+  std::vector<std::string_view> found;
+  if (avx2)
+    found.push_back(levels[0]);
+  if (avx512)
+    found.push_back(levels[1]);
+  if (avx512bf16)
+    found.push_back(levels[2]);
+  return found;
+}
+
+std::string chooseLevel(std::span<const std::string> offered,
+                        std::span<const std::string_view> supported,
+                        std::optional<std::string_view> wanted) {
+  auto has = [](const auto &names, std::string_view name) {
+    return std::find(std::begin(names), std::end(names), name) !=
+           std::end(names);
+  };
+  if (wanted) {
+    if (!has(levels, *wanted))
+      fail(MOERT_NO_DEVICE, "unknown instruction set level {}; there are {}",
+           quote(*wanted), joined(levels));
+    if (!has(supported, *wanted))
+      fail(MOERT_NO_DEVICE,
+           "this CPU does not support the level {}; it supports {}",
+           quote(*wanted), joined(supported));
+    if (!has(offered, *wanted))
+      fail(MOERT_NO_DEVICE,
+           "the artefact has no code for the level {}; it has {}",
+           quote(*wanted), joined(offered));
+    return std::string(*wanted);
+  }
+  for (size_t i = supported.size(); i-- > 0;)
+    if (has(offered, supported[i]))
+      return std::string(supported[i]);
+  fail(MOERT_NO_DEVICE,
+       "the artefact has code for the levels {}, this CPU supports {}",
+       joined(offered), joined(supported));
+}
+
+int availableThreads() {
+  // Machines with more CPUs than a cpu_set_t holds: the call fails, and the
+  // plain count is good enough.
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0)
+    return std::max(1, CPU_COUNT(&set));
+  return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+} // namespace moert

@@ -1,0 +1,30 @@
+// Which of an artefact's instruction set levels runs here.
+#ifndef MOE_RUNTIME_CPU_H
+#define MOE_RUNTIME_CPU_H
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace moert {
+
+/// Levels that this CPU and system support, lowest first: "avx2", "avx512",
+/// "avx512bf16".
+///   avx2        x86-64-v3: AVX2, FMA, F16C, BMI2     avx512  x86-64-v4:
+///   AVX-512 F, BW, DQ, VL, CD avx512bf16  x86-64-v4 and AVX-512-BF16
+std::vector<std::string_view> supportedLevels();
+
+/// The highest level both offered and supported; with `wanted`, that one.
+/// MOERT_NO_DEVICE names what there is.
+std::string chooseLevel(std::span<const std::string> offered,
+                        std::span<const std::string_view> supported,
+                        std::optional<std::string_view> wanted);
+
+/// CPUs that this process may run on, at least 1.
+int availableThreads();
+
+} // namespace moert
+
+#endif

@@ -1,0 +1,298 @@
+// Packs weights and multiplies with generated code, and compares every result
+// with a sum in f64: all types, shapes with tails, tiles and levels.
+
+#include "KernelHarness.h"
+
+#include "codegen/cpu/Matmul.h"
+#include "codegen/cpu/VectorAccess.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+using namespace mlir;
+using namespace moe;
+using namespace moe::test;
+
+namespace {
+
+struct Case {
+  int64_t experts, outputs, inputs, weights;
+  const char *a, *stored, *packed; // element types
+  bool inOut, gathered;
+  int64_t padding; // of rows of A, in elements
+};
+
+Type typeOf(StringRef name) {
+  Builder builder(&context());
+  if (name == "f32")
+    return builder.getF32Type();
+  return name == "f16" ? Type(builder.getF16Type())
+                       : Type(builder.getBF16Type());
+}
+
+/// Packing and multiplication of one case, compiled for one level.
+class CompiledCase {
+public:
+  CompiledCase(const cpu::Level &level, const Case &test);
+
+  /// Multiplies rows [first, end) of `tokens` rows with all panels, in blocks
+  /// of `panelsABlock`, and checks them.
+  void check(int64_t tokens, int64_t first, int64_t end, int64_t panelsABlock);
+
+  cpu::PackedLayout layout;
+
+private:
+  double weight(int64_t w, int64_t e, int64_t n, int64_t k) const {
+    return values[((w * test.experts + e) * test.outputs + n) * test.inputs +
+                  k];
+  }
+  void pack();
+
+  Case test;
+  Type a, stored;
+  std::unique_ptr<Kernels> kernels;
+  std::vector<double> values;
+  std::unique_ptr<GuardedBuffer> packed;
+  std::mt19937 random{1};
+};
+
+CompiledCase::CompiledCase(const cpu::Level &level, const Case &test)
+    : test(test), a(typeOf(test.a)), stored(typeOf(test.stored)) {
+  layout = {test.experts, test.outputs,        test.inputs,
+            test.weights, typeOf(test.packed), level};
+  kernels = Kernels::compile(level, [&](OpBuilder &builder, ModuleOp module) {
+    Location loc = builder.getUnknownLoc();
+    int64_t dynamic = ShapedType::kDynamic;
+    Type index = builder.getIndexType();
+    Type bytes = MemRefType::get({dynamic}, builder.getI8Type());
+    Type ids = MemRefType::get({dynamic}, builder.getI32Type());
+
+    SmallVector<int64_t> shape{test.experts, test.outputs, test.inputs};
+    if (test.inOut)
+      std::swap(shape[1], shape[2]);
+    SmallVector<Type> packTypes(test.weights, MemRefType::get(shape, stored));
+    packTypes.append({bytes, index, index});
+    addFunction(builder, module, "moe_pack", packTypes,
+                [&](OpBuilder &builder, ValueRange args) {
+                  cpu::emitPack(builder, loc, layout,
+                                args.take_front(test.weights), test.inOut,
+                                args[test.weights], args[test.weights + 1],
+                                args[test.weights + 2]);
+                });
+
+    Type rows = MemRefType::get(
+        {dynamic, test.inputs}, a,
+        StridedLayoutAttr::get(&context(), 0, {test.inputs + test.padding, 1}));
+    Type results = MemRefType::get({test.weights, dynamic, test.outputs},
+                                   builder.getF32Type());
+    addFunction(
+        builder, module, "moe_matmul",
+        {rows, ids, bytes, index, index, index, index, index, results, ids},
+        [&](OpBuilder &builder, ValueRange args) {
+          cpu::MatmulBlock block{args[0], test.gathered ? args[1] : Value(),
+                                 args[2], args[3],
+                                 args[4], args[5],
+                                 args[6], args[7]};
+          cpu::emitMatmul(
+              builder, loc, layout, block,
+              [&](OpBuilder &builder, Location loc,
+                  const cpu::EpilogueSite &site) {
+                for (auto [w, sum] : llvm::enumerate(site.accumulators))
+                  cpu::storeLanes(builder, loc, sum, args[8],
+                                  ValueRange{arith::ConstantIndexOp::create(
+                                                 builder, loc, w),
+                                             site.row, site.column},
+                                  site.lanes);
+                Value token = arith::IndexCastOp::create(
+                    builder, loc, builder.getI32Type(), site.token);
+                memref::StoreOp::create(builder, loc, token, args[9], site.row);
+              });
+        });
+  });
+  pack();
+}
+
+void CompiledCase::pack() {
+  std::normal_distribution<double> normal;
+  int64_t size = test.experts * test.outputs * test.inputs;
+  std::vector<std::unique_ptr<GuardedBuffer>> sources;
+  values.resize(test.weights * size);
+  std::vector<char> scratch(8);
+  for (int64_t w = 0; w < test.weights; ++w) {
+    auto &source = sources.emplace_back(std::make_unique<GuardedBuffer>(
+        size * stored.getIntOrFloatBitWidth() / 8));
+    for (int64_t e = 0; e < test.experts; ++e)
+      for (int64_t n = 0; n < test.outputs; ++n)
+        for (int64_t k = 0; k < test.inputs; ++k) {
+          int64_t at = test.inOut ? (e * test.inputs + k) * test.outputs + n
+                                  : (e * test.outputs + n) * test.inputs + k;
+          double value =
+              storeRounded(stored, source->as<char>(), at, normal(random));
+          values[((w * test.experts + e) * test.outputs + n) * test.inputs +
+                 k] = storeRounded(layout.element, scratch.data(), 0, value);
+        }
+    source->makeReadOnly();
+  }
+  packed = std::make_unique<GuardedBuffer>(layout.bytes());
+  memset(packed->as<char>(), 0x7f, layout.bytes());
+  // In two ranges, as two threads would.
+  int64_t panels = test.experts * layout.panels();
+  for (auto [begin, end] :
+       {std::pair(panels / 2, panels), std::pair(int64_t(0), panels / 2)}) {
+    Arguments arguments;
+    std::vector<int64_t> shape{test.experts, test.outputs, test.inputs};
+    if (test.inOut)
+      std::swap(shape[1], shape[2]);
+    for (auto &source : sources)
+      arguments.memref(source->as<char>(), shape);
+    arguments.memref(packed->as<char>(), {layout.bytes()});
+    arguments.index(begin).index(end);
+    kernels->call("moe_pack", arguments);
+  }
+  packed->makeReadOnly();
+}
+
+void CompiledCase::check(int64_t tokens, int64_t first, int64_t end,
+                         int64_t panelsABlock) {
+  SCOPED_TRACE(testing::Message()
+               << "tokens " << tokens << ", rows [" << first << ", " << end
+               << "), panels a block " << panelsABlock);
+  std::normal_distribution<double> normal;
+  int64_t stride = test.inputs + test.padding;
+  int64_t elements = tokens == 0 ? 0 : (tokens - 1) * stride + test.inputs;
+  size_t width = a.getIntOrFloatBitWidth() / 8;
+  GuardedBuffer rows(elements * width);
+  std::vector<double> rowValues(tokens * test.inputs);
+  for (int64_t t = 0; t < tokens; ++t)
+    for (int64_t k = 0; k < test.inputs; ++k)
+      rowValues[t * test.inputs + k] =
+          storeRounded(a, rows.as<char>(), t * stride + k, normal(random));
+  rows.makeReadOnly();
+  int64_t count = test.gathered ? end : tokens;
+  GuardedBuffer ids(count * 4), seen(count * 4);
+  for (int64_t r = 0; r < count; ++r)
+    ids.as<int32_t>()[r] = test.gathered ? random() % tokens : r;
+  ids.makeReadOnly();
+  memset(seen.as<char>(), 0xff, seen.size());
+  GuardedBuffer results(test.weights * count * test.outputs * 4);
+  memset(results.as<char>(), 0xff, results.size());
+
+  int64_t expert = test.experts - 1;
+  for (int64_t p = 0; p < layout.panels(); p += panelsABlock) {
+    Arguments arguments;
+    arguments.memref(rows.as<char>(), {tokens, test.inputs}, {stride, 1})
+        .memref(ids.as<char>(), {count})
+        .memref(packed->as<char>(), {layout.bytes()})
+        .index(expert)
+        .index(first)
+        .index(end)
+        .index(p)
+        .index(std::min(p + panelsABlock, layout.panels()))
+        .memref(results.as<char>(), {test.weights, count, test.outputs})
+        .memref(seen.as<char>(), {count});
+    kernels->call("moe_matmul", arguments);
+  }
+  for (int64_t w = 0; w < test.weights; ++w)
+    for (int64_t r = 0; r < count; ++r) {
+      bool done = r >= first && r < end;
+      int64_t token = ids.as<int32_t>()[r];
+      ASSERT_EQ(seen.as<int32_t>()[r], done ? token : -1) << "row " << r;
+      for (int64_t n = 0; n < test.outputs; ++n) {
+        float got = results.as<float>()[(w * count + r) * test.outputs + n];
+        if (!done) {
+          ASSERT_TRUE(std::isnan(got)) << "row " << r << " must be untouched";
+          continue;
+        }
+        double want = 0, size = 0;
+        for (int64_t k = 0; k < test.inputs; ++k) {
+          double product =
+              rowValues[token * test.inputs + k] * weight(w, expert, n, k);
+          want += product;
+          size += std::abs(product);
+        }
+        ASSERT_NEAR(got, want, 1e-6 * size + 1e-30)
+            << "weight " << w << ", row " << r << ", column " << n;
+      }
+    }
+}
+
+class MatmulTest : public testing::TestWithParam<cpu::Level> {
+protected:
+  /// Whether rows and weights of this type take other code than on avx512.
+  static bool isNewCode(StringRef type) {
+    return !GetParam().bf16Dot || type == "bf16";
+  }
+};
+
+TEST_P(MatmulTest, EveryRowVariantAndBlockOfPanels) {
+  for (const char *type : {"f32", "bf16"})
+    for (int64_t weights : {1, 2, 3}) {
+      if (!isNewCode(type))
+        continue;
+      SCOPED_TRACE(testing::Message() << type << ", weights " << weights);
+      CompiledCase compiled(
+          GetParam(), {2, 150, 37, weights, type, type, type, false, true, 5});
+      for (int64_t rows = 0; rows <= 14; ++rows)
+        compiled.check(17, 3, 3 + rows, 100);
+      for (int64_t panels : {1, 2, 3, 5})
+        compiled.check(9, 0, 1, panels);
+    }
+}
+
+// Every N with every K; types, layouts and numbers of weights take turns.
+TEST_P(MatmulTest, EveryTail) {
+  int64_t turn = 0;
+  for (int64_t outputs : {1, 31, 64, 67})
+    for (int64_t inputs : {1, 16, 19}) {
+      SCOPED_TRACE(testing::Message() << "N " << outputs << ", K " << inputs);
+      const char *type = turn % 2 && isNewCode("f32") ? "f32" : "bf16";
+      CompiledCase compiled(GetParam(), {1, outputs, inputs, 1 + turn % 3, type,
+                                         type, type, turn % 5 == 1, false, 0});
+      compiled.check(5, 0, 5, 2);
+      ++turn;
+    }
+}
+
+TEST_P(MatmulTest, EveryMixOfTypes) {
+  if (!isNewCode("f32"))
+    return;
+  bool inOut = false;
+  for (const char *packed : {"f32", "f16", "bf16"})
+    for (const char *stored : {"f32", "f16", "bf16"}) {
+      SCOPED_TRACE(testing::Message() << stored << " packed as " << packed
+                                      << (inOut ? ", in_out" : ""));
+      CompiledCase compiled(
+          GetParam(), {3, 45, 50, 2, "f32", stored, packed, inOut, !inOut, 0});
+      compiled.check(8, 0, 8, 100);
+      inOut = !inOut;
+    }
+}
+
+TEST_P(MatmulTest, NarrowRows) {
+  for (auto [a, packed] : {std::pair("f16", "bf16"), std::pair("bf16", "f32"),
+                           std::pair("bf16", "bf16")}) {
+    if (!isNewCode(a) || !isNewCode(packed))
+      continue;
+    SCOPED_TRACE(testing::Message() << a << " times " << packed);
+    CompiledCase compiled(GetParam(),
+                          {1, 33, 21, 1, a, packed, packed, false, true, 0});
+    compiled.check(7, 0, 7, 100);
+  }
+}
+
+TEST_P(MatmulTest, LongSums) {
+  CompiledCase compiled(
+      GetParam(), {1, 64, 4099, 2, "f32", "bf16", "bf16", false, true, 16});
+  compiled.check(40, 0, 31, 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Levels, MatmulTest,
+                         testing::ValuesIn(runnableLevels()),
+                         [](const auto &info) { return describe(info.param); });
+
+} // namespace

@@ -1,0 +1,54 @@
+// The whole phase on the example to read first: one router, one plan and two grouped matmuls are left of it.
+// RUN: moe-opt --moe-to-grouped %{examples}/mixtral.mlir | FileCheck %s
+
+// CHECK-LABEL: func.func private @mixtral_prepare0(
+// CHECK-SAME:    %arg0: tensor<8x64xf32> {moe.param = "gate.weight"}) -> !grouped.packed<1x8x64xf32, 1> attributes {moe.prepare_of = "mixtral", moe.step = 0 : i64} {
+// CHECK-NEXT:    %0 = grouped.pack %arg0 : tensor<8x64xf32> -> !grouped.packed<1x8x64xf32, 1>
+// CHECK-NEXT:    return %0 : !grouped.packed<1x8x64xf32, 1>
+// CHECK-NEXT:  }
+// CHECK-LABEL: func.func private @mixtral_prepare1(
+// CHECK-SAME:    %arg0: tensor<8x32x64xf32> {moe.param = "experts.{expert}.w1.weight"}, %arg1: tensor<8x32x64xf32> {moe.param = "experts.{expert}.w3.weight"}) -> !grouped.packed<8x32x64xf32, 2> attributes {moe.prepare_of = "mixtral", moe.step = 1 : i64} {
+// CHECK-NEXT:    %0 = grouped.pack %arg0, %arg1 : tensor<8x32x64xf32>, tensor<8x32x64xf32> -> !grouped.packed<8x32x64xf32, 2>
+// CHECK-NEXT:    return %0 : !grouped.packed<8x32x64xf32, 2>
+// CHECK-NEXT:  }
+// CHECK-LABEL: func.func private @mixtral_prepare2(
+// CHECK-SAME:    %arg0: tensor<8x64x32xf32> {moe.param = "experts.{expert}.w2.weight"}) -> !grouped.packed<8x64x32xf32, 1> attributes {moe.prepare_of = "mixtral", moe.step = 2 : i64} {
+// CHECK-NEXT:    %0 = grouped.pack %arg0 : tensor<8x64x32xf32> -> !grouped.packed<8x64x32xf32, 1>
+// CHECK-NEXT:    return %0 : !grouped.packed<8x64x32xf32, 1>
+// CHECK-NEXT:  }
+// CHECK-LABEL: func.func @mixtral(
+// CHECK-SAME:    %arg0: tensor<?x64xf32>, %arg1: !grouped.packed<1x8x64xf32, 1> {moe.result = 0 : i64, moe.step = 0 : i64}, %arg2: !grouped.packed<8x32x64xf32, 2> {moe.result = 0 : i64, moe.step = 1 : i64}, %arg3: !grouped.packed<8x64x32xf32, 1> {moe.result = 0 : i64, moe.step = 2 : i64}) -> tensor<?x64xf32> {
+// CHECK-NEXT:    %0 = grouped.matmul %arg0 weights %arg1 : (tensor<?x64xf32>, !grouped.packed<1x8x64xf32, 1>) -> tensor<?x8xf32> {
+// CHECK-NEXT:    ^bb0(%arg4: f32):
+// CHECK-NEXT:      grouped.yield rows(%arg4 : f32)
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %chosen, %ids = grouped.top_k %0 by %0 top 2 : tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x2xf32>, tensor<?x2xi32>
+// CHECK-NEXT:    %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 8 {moe.routing = 0 : i64} : tensor<?x2xi32> -> tensor<9xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?x2xi32>
+// CHECK-NEXT:    %1 = moe.softmax %chosen : tensor<?x2xf32>
+// CHECK-NEXT:    %2 = grouped.matmul %arg0 rows %tokens groups %offsets weights %arg2 : (tensor<?x64xf32>, tensor<?xi32>, tensor<9xi32>, !grouped.packed<8x32x64xf32, 2>) -> tensor<?x32xf32> {
+// CHECK-NEXT:    ^bb0(%arg4: f32, %arg5: f32):
+// CHECK-NEXT:      %4 = moe.silu %arg4 : f32
+// CHECK-NEXT:      %5 = arith.mulf %4, %arg5 : f32
+// CHECK-NEXT:      grouped.yield rows(%5 : f32)
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %3 = grouped.matmul %2 groups %offsets weights %arg3 combine %rows slots %slots scaled %1 : (tensor<?x32xf32>, tensor<9xi32>, !grouped.packed<8x64x32xf32, 1>, tensor<?x2xi32>, tensor<?xi32>, tensor<?x2xf32>) -> tensor<?x64xf32> {
+// CHECK-NEXT:    ^bb0(%arg4: f32):
+// CHECK-NEXT:      grouped.yield rows(%arg4 : f32)
+// CHECK-NEXT:    }
+// CHECK-NEXT:    return %3 : tensor<?x64xf32>
+// CHECK-NEXT:  }
+// CHECK-LABEL: func.func private @routing_prepare0(
+// CHECK-SAME:    %arg0: tensor<8x64xf32> {moe.param = "gate.weight"}) -> !grouped.packed<1x8x64xf32, 1> attributes {moe.prepare_of = "routing", moe.step = 0 : i64} {
+// CHECK-NEXT:    %0 = grouped.pack %arg0 : tensor<8x64xf32> -> !grouped.packed<1x8x64xf32, 1>
+// CHECK-NEXT:    return %0 : !grouped.packed<1x8x64xf32, 1>
+// CHECK-NEXT:  }
+// CHECK-LABEL: func.func @routing(
+// CHECK-SAME:    %arg0: tensor<?x64xf32>, %arg1: !grouped.packed<1x8x64xf32, 1> {moe.result = 0 : i64, moe.step = 0 : i64}) -> (tensor<?x2xi32>, tensor<?x2xf32>) {
+// CHECK-NEXT:    %0 = grouped.matmul %arg0 weights %arg1 : (tensor<?x64xf32>, !grouped.packed<1x8x64xf32, 1>) -> tensor<?x8xf32> {
+// CHECK-NEXT:    ^bb0(%arg2: f32):
+// CHECK-NEXT:      grouped.yield rows(%arg2 : f32)
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %chosen, %ids = grouped.top_k %0 by %0 top 2 : tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x2xf32>, tensor<?x2xi32>
+// CHECK-NEXT:    %1 = moe.softmax %chosen : tensor<?x2xf32>
+// CHECK-NEXT:    return %ids, %1 : tensor<?x2xi32>, tensor<?x2xf32>
+// CHECK-NEXT:  }

@@ -1,0 +1,2 @@
+// Looks up from the bottom.
+#include "passes/Passes.h"

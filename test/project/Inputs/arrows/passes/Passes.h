@@ -1,0 +1,3 @@
+// Looks up one folder.
+#include "dialect/Ops.h"
+#include "../codegen/cpu/Kernel.h"

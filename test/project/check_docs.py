@@ -1,0 +1,67 @@
+"""Runs the examples of the documentation.
+
+usage: check_docs.py SCRATCH PAGE...
+
+Every ```mlir block is a whole module: moe-opt must accept it, and print the same text again when it reads what it
+printed; under a line `<!-- FILE -->` it must also be the text of that file. A ```sh block under a line `<!-- tested -->` is run by bash in SCRATCH, where the folders of the project are
+linked, and must exit with 0.
+"""
+
+import concurrent.futures
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>mlir|sh)\n(?P<body>.*?)^ *```$", re.S | re.M)
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def blocks(page):
+    text = page.read_text()
+    for block in BLOCK.finditer(text):
+        body = re.sub(f"^{block['indent']}", "", block["body"], flags=re.M)
+        where = f"{page.name}:{text.count(chr(10), 0, block.start()) + 1}"
+        mark = re.search(r"<!-- (\S+) -->\n$", text[: block.start()])
+        if block["language"] == "mlir":
+            yield run_mlir, where, body, ROOT / mark[1] if mark else None
+        elif mark and mark[1] == "tested":
+            yield run_sh, where, body, None
+
+
+def moe_opt(text):
+    return subprocess.run(["moe-opt", "-"], input=text, capture_output=True, text=True)
+
+
+def run_mlir(where, body, file, scratch):
+    if file and file.read_text() != body:
+        return f"{where}: is not the text of {file.relative_to(ROOT)}"
+    first = moe_opt(body)
+    if first.returncode:
+        return f"{where}: moe-opt refuses this module:\n{first.stderr}"
+    second = moe_opt(first.stdout)
+    if second.stdout != first.stdout:
+        return f"{where}: moe-opt prints another text after reading its own:\n{first.stdout}\n---\n{second.stdout}{second.stderr}"
+    return None
+
+
+def run_sh(where, body, file, scratch):
+    shell = subprocess.run(["bash", "-euo", "pipefail", "-c", body], cwd=scratch, capture_output=True, text=True)
+    return f"{where}: exit status {shell.returncode}:\n{shell.stdout}{shell.stderr}" if shell.returncode else None
+
+
+def main():
+    scratch = pathlib.Path(sys.argv[1]) / "docs-scratch"  # never the folder itself: it may hold more than ours
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    for folder in ("build", "docs", "examples", "scripts", "test"):
+        (scratch / folder).symlink_to(ROOT / folder)
+    found = [block for page in sys.argv[2:] for block in blocks(pathlib.Path(page))]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        wrong = list(filter(None, pool.map(lambda block: block[0](*block[1:], scratch), found)))
+    print(*wrong, f"{len(found)} examples, {len(wrong)} wrong", sep="\n")
+    return 1 if wrong or not found else 0
+
+
+sys.exit(main())

@@ -1,0 +1,155 @@
+"""Whether results are right: what the oracle says, and how far a correct backend may be from it.
+
+The oracle computes in f64 without rounding. How far rounding may move a result is measured, not guessed: the same program
+runs with noise of the size of each operation's worst rounding error (builder.py), NOISES times with other signs. `deviation`
+is the largest move in a row (of one token, or of one expert). Allowed is SAFETY times the deviation of the row, where rows
+that happened to move little are given the median relative deviation of all rows, plus two roundings to the result's type.
+
+Chosen experts are compared exactly, except for tokens where two of the first k + 1 keys are nearer than the keys'
+own deviation (an equal pair is exact: noise keeps equal values equal), and tokens whose keys are all NaN, whose ids need only be
+distinct and in range (softmax -> top k and top k -> softmax differ there).
+"""
+
+import math
+import statistics
+from dataclasses import dataclass, field
+
+from builder import UNIT
+
+NOISES = 4
+SAFETY = 8
+INF = float("inf")
+
+
+def distance(a, b):
+    if a == b or (a != a and b != b):
+        return 0.0
+    d = abs(a - b)
+    return d if d == d else INF
+
+
+def rows_of(shape):
+    """(number of rows, elements of a row)"""
+    count = shape[0] if shape else 1
+    return count, (math.prod(shape[1:]) if shape else 1)
+
+
+@dataclass
+class Expected:
+    """The oracle's results of one program, and what may differ."""
+
+    program: object
+    exact: dict
+    noisy: list
+    unclear: set = field(default_factory=set)  # tokens whose experts depend on rounding
+    nan_rows: set = field(default_factory=set)  # tokens with NaN keys only
+
+    def __post_init__(self):
+        first = len(self.program.results)
+        self.ties = []
+        for i, (_, choices) in enumerate(self.program.keys):
+            self.find_ties(first + i, choices)
+
+    def find_ties(self, result, choices):
+        shape, keys = self.exact[result]
+        count, width = rows_of(shape)
+        for t in range(count):
+            row = keys[t * width:(t + 1) * width]
+            noisy = [n[result][1][t * width:(t + 1) * width] for n in self.noisy]
+            if all(v != v for v in row):
+                self.nan_rows.add(t)
+                continue
+            if any((a != a) != (b != b) for n in noisy for a, b in zip(row, n)):
+                self.unclear.add(t)
+                continue
+            error = [SAFETY * max(distance(n[e], row[e]) for n in noisy) for e in range(width)]
+            order = sorted(range(width), key=lambda e: (row[e] != row[e], -row[e] if row[e] == row[e] else 0, e))
+            for a, b in zip(order[:choices], order[1:choices + 1]):
+                if row[b] != row[b]:
+                    break
+                if row[a] == row[b] and all(n[a] == n[b] for n in noisy):
+                    continue
+                if distance(row[a], row[b]) <= error[a] + error[b]:
+                    self.unclear.add(t)
+
+    @property
+    def doubtful(self):
+        return self.unclear | self.nan_rows
+
+    def allowed(self, result):
+        """For each row the allowed difference of its elements (infinite: nothing is known), without rounding of the result."""
+        shape, exact = self.exact[result]
+        count, width = rows_of(shape)
+        moves, sizes = [], []
+        for r in range(count):
+            span = range(r * width, (r + 1) * width)
+            moves.append(max((distance(n[result][1][i], exact[i]) for n in self.noisy for i in span), default=0.0))
+            sizes.append(max((abs(exact[i]) for i in span if math.isfinite(exact[i])), default=0.0))
+        relative = [m / s for m, s in zip(moves, sizes) if s and math.isfinite(m)]
+        typical = statistics.median(relative) if relative else 0.0
+        return [SAFETY * max(m, typical * s) for m, s in zip(moves, sizes)]
+
+
+def compare(expected, number, shape, got, statistics_of=None):
+    """None, or what is wrong with result `number`."""
+    program = expected.program
+    value, role = program.results[number]
+    wanted_shape, wanted = expected.exact[number]
+    if tuple(shape) != tuple(wanted_shape):
+        return f"result {number} ({role}) has shape {tuple(shape)}, expected {tuple(wanted_shape)}"
+    count, width = rows_of(wanted_shape)
+    if role == "ids":
+        return compare_ids(expected, number, count, width, wanted, got)
+    per_token = role in ("rows", "weights")
+    if expected.doubtful and not (per_token and program.permutable):
+        return None
+    if role == "counts":
+        return None if list(got) == [int(v) for v in wanted] else f"result {number} (counts) is {got}, expected {list(wanted)}"
+    allowed = expected.allowed(number)
+    unit = UNIT[value.dtype]
+    for r in range(count):
+        if (per_token and r in expected.doubtful) or allowed[r] == INF:
+            continue
+        for i in range(r * width, (r + 1) * width):
+            error = distance(got[i], wanted[i])
+            limit = allowed[r] + 2 * unit * abs(wanted[i]) + 1e-37
+            if wanted[i] != wanted[i]:
+                if math.isfinite(got[i]):
+                    return f"result {number} ({role}) [{r}, {i - r * width}] is {got[i]}, expected NaN"
+            elif not error <= limit:
+                return (f"result {number} ({role}) [{r}, {i - r * width}] is {got[i]}, expected {wanted[i]}: "
+                        f"difference {error:.3g}, allowed {limit:.3g}")
+            elif statistics_of is not None and limit and limit < 1e30:
+                statistics_of.append(error / limit)
+    return None
+
+
+def compare_ids(expected, number, count, width, wanted, got):
+    experts = int(expected.program.experts_of[number])
+    for t in range(count):
+        row = [int(v) for v in got[t * width:(t + 1) * width]]
+        right = [int(v) for v in wanted[t * width:(t + 1) * width]]
+        if len(set(row)) != width or min(row) < 0 or max(row) >= experts:
+            return f"experts of token {t} are {row}, expected {width} distinct ones of {experts}"
+        if row != right and t not in expected.doubtful:
+            return f"experts of token {t} are {row}, expected {right}"
+    return None
+
+
+def compare_equal(expected, number, other, values):
+    """Results that are equal by a property of mixtures: `values` maps a result to its elements."""
+    program = expected.program
+    shape, wanted = expected.exact[number]
+    count, width = rows_of(shape)
+    if expected.doubtful and not program.permutable:
+        return None
+    allowed = [a + b for a, b in zip(expected.allowed(number), expected.allowed(other))]
+    unit = 4 * UNIT[program.results[number][0].dtype]
+    for r in range(count):
+        if r in expected.doubtful or allowed[r] == INF:
+            continue
+        for i in range(r * width, (r + 1) * width):
+            a, b = values[number][i], values[other][i]
+            if distance(a, b) > allowed[r] + unit * abs(wanted[i]) + 1e-37:
+                return f"results {number} and {other} must agree, but [{r}, {i - r * width}] is {a} and {b}"
+    return None

@@ -1,0 +1,37 @@
+// What the mains of moe-run and moe-interpret share: errors to exit codes, and
+// knowing a terminal.
+#ifndef MOE_TOOLS_TOOLMAIN_H
+#define MOE_TOOLS_TOOLMAIN_H
+
+#include <functional>
+#include <string>
+
+namespace moe::tools {
+
+/// Runs `body` and returns its exit code. A moert::Failure is printed as
+/// "moe-run: message" and becomes its status, lack of memory becomes 6, any
+/// other exception 1. A reader that closes the pipe is an I/O error (5), not a
+/// signal.
+int runTool(const char *tool, const std::function<int()> &body);
+
+/// Whether the standard error is a terminal that wants colours and progress
+/// displays (not TERM=dumb).
+bool showsProgress();
+
+/// A progress bar on the standard error; does nothing where that is no
+/// terminal.
+class ProgressBar {
+public:
+  explicit ProgressBar(std::string what);
+  ~ProgressBar(); // removes the bar
+  void show(int64_t done, int64_t total);
+
+private:
+  std::string what;
+  bool active;
+  int lastPercent = -1;
+};
+
+} // namespace moe::tools
+
+#endif

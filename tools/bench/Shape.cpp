@@ -1,0 +1,123 @@
+// Shapes of layers and their model text, see Shape.h.
+#include "tools/bench/Shape.h"
+#include "runtime/Failure.h"
+
+#include <charconv>
+
+namespace moe::bench {
+
+using moert::Dtype;
+
+std::string Shape::text() const {
+  return fmt::format("H{},F{},E{},k{}", hidden, inner, experts, choices);
+}
+
+double Shape::operations(int64_t tokens) const {
+  double h = static_cast<double>(hidden);
+  double router = h * static_cast<double>(experts);
+  double expert = 3.0 * h * static_cast<double>(inner);
+  return 2.0 * static_cast<double>(tokens) *
+         (router + static_cast<double>(choices) * expert);
+}
+
+double Shape::weightBytes(double activeExperts, Dtype dtype) const {
+  double h = static_cast<double>(hidden);
+  double numbers = h * static_cast<double>(experts) +
+                   activeExperts * 3.0 * h * static_cast<double>(inner);
+  return numbers * static_cast<double>(moert::dtypeBytes(dtype));
+}
+
+Shape parseShape(std::string_view text, std::string_view option) {
+  Shape shape{0, 0, 0, 0};
+  auto wrong = [&](std::string_view why) {
+    moert::fail(MOERT_USAGE, "{}: {} in {}; wanted as in H2048,F1024,E64,k8",
+                option, why, moert::quote(text));
+  };
+  for (std::string_view left = text; !left.empty();) {
+    std::string_view part = left.substr(0, left.find(','));
+    left.remove_prefix(std::min(left.size(), part.size() + 1));
+    int64_t *field = part.starts_with('H')   ? &shape.hidden
+                     : part.starts_with('F') ? &shape.inner
+                     : part.starts_with('E') ? &shape.experts
+                     : part.starts_with('k') ? &shape.choices
+                                             : nullptr;
+    if (!field)
+      wrong(
+          fmt::format("{} begins with none of H, F, E, k", moert::quote(part)));
+    if (*field)
+      wrong(fmt::format("{} appears twice", part[0]));
+    const char *end = part.data() + part.size();
+    auto [stop, error] = std::from_chars(part.data() + 1, end, *field);
+    // The limit keeps every product of sizes far inside 64 bits.
+    if (error != std::errc() || stop != end || *field < 1 ||
+        *field > int64_t(1) << 20)
+      wrong(fmt::format("{} is no size from 1 to 2^20", moert::quote(part)));
+  }
+  if (!shape.hidden || !shape.inner || !shape.experts || !shape.choices)
+    wrong(fmt::format("no {}", !shape.hidden    ? 'H'
+                               : !shape.inner   ? 'F'
+                               : !shape.experts ? 'E'
+                                                : 'k'));
+  if (shape.choices > shape.experts)
+    wrong(fmt::format("k {} is more than E {}", shape.choices, shape.experts));
+  return shape;
+}
+
+std::string modelText(const Shape &shape, Dtype dtype) {
+  bool narrow = dtype != MOERT_F32;
+  // {0} H, {1} F, {2} E, {3} k, {4} element type
+  std::string text = fmt::format(
+      R"(!x = tensor<?x{0}x{4}>
+!s = tensor<?x{2}xf32>
+!h = tensor<?x{1}xf32>
+!c = tensor<?x{1}x{4}>
+!u = tensor<{2}x{1}x{0}x{4}>
+!d = tensor<{2}x{0}x{1}x{4}>
+!r = !moe.routing<{2}, top {3}>
+
+func.func private @router(%x: !x, %m: !moe.scope) -> !r {{
+  %w = moe.param %m "gate.weight" : tensor<{2}x{0}x{4}>
+  %l = moe.linear %x, %w : (!x, tensor<{2}x{0}x{4}>) -> !s
+  %s = moe.softmax %l : !s
+  %g = moe.route %s top {3} : !s -> !r
+  %r = moe.normalize %g by sum : !r
+  return %r : !r
+}}
+
+func.func @layer(%x: !x, %m: !moe.scope) -> !x {{
+  %w1 = moe.param %m "experts.{{expert}}.w1.weight" : !u
+  %w3 = moe.param %m "experts.{{expert}}.w3.weight" : !u
+  %w2 = moe.param %m "experts.{{expert}}.w2.weight" : !d
+  %r   = func.call @router(%x, %m) : (!x, !moe.scope) -> !r
+  %in  = moe.dispatch %x by %r : !x, !r
+  %out = moe.expert by %r rows(%t = %in) each(%gate = %w1, %up = %w3, %down = %w2) : !r, (!x, !u, !u, !d) -> !x {{
+    %a = moe.linear %t, %gate : (!x, tensor<{1}x{0}x{4}>) -> !h
+    %b = moe.linear %t, %up : (!x, tensor<{1}x{0}x{4}>) -> !h
+    %s = moe.silu %a : !h
+    %h = arith.mulf %s, %b : !h
+)",
+      shape.hidden, shape.inner, shape.experts, shape.choices,
+      moert::dtypeName(dtype));
+  if (narrow)
+    text += "    %c = arith.truncf %h : !h to !c\n";
+  text += fmt::format(
+      R"(    %f = moe.linear {2}, %down : (!c, tensor<{0}x{1}x{3}>) -> !x
+    moe.yield %f : !x
+  }}
+  %y = moe.combine %out by %r weighted : !x, !r
+  return %y : !x
+}}
+
+func.func @routing(%x: !x, %m: !moe.scope) -> (tensor<?x{4}xi32>, tensor<?x{4}xf32>) {{
+  %r = func.call @router(%x, %m) : (!x, !moe.scope) -> !r
+  %i = moe.indices %r : !r -> tensor<?x{4}xi32>
+  %w = moe.weights %r : !r -> tensor<?x{4}xf32>
+  return %i, %w : tensor<?x{4}xi32>, tensor<?x{4}xf32>
+}}
+)",
+      shape.hidden, shape.inner, narrow ? "%c" : "%h", moert::dtypeName(dtype),
+      shape.choices);
+  return text;
+}
+
+} // namespace moe::bench

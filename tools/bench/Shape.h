@@ -1,0 +1,42 @@
+// The shape of a Mixtral-style layer, what its arithmetic costs, and its model
+// text: H hidden width, F width inside an expert, E experts, k per token.
+#ifndef MOE_TOOLS_BENCH_SHAPE_H
+#define MOE_TOOLS_BENCH_SHAPE_H
+
+#include "runtime/Types.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace moe::bench {
+
+struct Shape {
+  int64_t hidden;  // H
+  int64_t inner;   // F
+  int64_t experts; // E
+  int64_t choices; // k
+
+  bool operator==(const Shape &) const = default;
+  /// "H2048,F1024,E64,k8"
+  std::string text() const;
+  /// Of the router and of k experts (gate, up, down) for every token; a
+  /// multiply-add is 2.
+  double operations(int64_t tokens) const;
+  /// Of the router's weights and of the experts that have tokens; what must
+  /// come from memory when nothing is in the caches.
+  double weightBytes(double activeExperts, moert::Dtype dtype) const;
+};
+
+/// Reads "H2048,F1024,E64,k8", in any order. MOERT_USAGE, beginning with
+/// `option`, names what is missing or wrong.
+Shape parseShape(std::string_view text, std::string_view option);
+
+/// One module with @layer (router, top k, SwiGLU experts, weighted sum) and
+/// @routing (the router alone). With bf16, rows, weights and hidden layer are
+/// bf16; sums and scores are f32.
+std::string modelText(const Shape &shape, moert::Dtype dtype);
+
+} // namespace moe::bench
+
+#endif

@@ -1,0 +1,142 @@
+// moe-bench: times compiled layers beside the ceilings of the machine.
+#include "runtime/Failure.h"
+#include "tools/ToolMain.h"
+#include "tools/bench/Report.h"
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <thread>
+
+namespace {
+using namespace moe;
+
+constexpr const char *examples = R"(Examples:
+  moe-bench --shape=H2048,F1024,E64,k8 --tokens=1,512 --threads=2
+  moe-bench --shape=H512,F256,E8,k2 --dtype=f32 --level=avx2 -o json > now.json
+
+A share compares with the ceiling measured just before and after each sample:
+GFLOP/s with multiply-adds in registers, GB/s (weights only) with reading
+memory. Exit status: 0 ok, 1 compile or run error, 2 usage, 6 memory, 7 no such
+instructions on this CPU.)";
+
+struct Options {
+  std::vector<std::string> shapes = {"H2048,F1024,E64,k8"};
+  std::vector<int64_t> tokens = {1, 8, 32, 512};
+  std::vector<std::string> dtypes = {"bf16"};
+  std::string format = "md";
+  bool printModel = false;
+  bench::LayerOptions layer;
+  bench::MeasureOptions measure;
+};
+
+moert::Dtype dtypeOf(const std::string &name) {
+  if (name == "f32")
+    return MOERT_F32;
+  if (name == "bf16")
+    return MOERT_BF16;
+  moert::fail(MOERT_USAGE, "--dtype: {}; wanted f32 or bf16",
+              moert::quote(name));
+}
+
+/// The moe-compile beside this program, or else on the path.
+std::string neighbour() {
+  std::error_code error;
+  auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  auto compiler = self.parent_path() / "moe-compile";
+  return std::filesystem::exists(compiler, error) ? compiler.string()
+                                                  : "moe-compile";
+}
+
+void print(const std::string &text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
+      std::fflush(stdout) != 0)
+    moert::fail(MOERT_IO, "standard output: cannot be written: {}",
+                moert::errorText(errno));
+}
+
+int measure(const Options &options) {
+  std::optional<bench::Format> format = bench::parseFormat(options.format);
+  if (!format)
+    moert::fail(MOERT_USAGE, "-o: {}; wanted md, csv, json or jsonl",
+                moert::quote(options.format));
+  std::vector<bench::Shape> shapes;
+  for (const std::string &text : options.shapes)
+    shapes.push_back(bench::parseShape(text, "--shape"));
+  std::vector<moert::Dtype> dtypes;
+  for (const std::string &name : options.dtypes)
+    dtypes.push_back(dtypeOf(name));
+
+  if (options.printModel) {
+    const char *separator = "";
+    for (const bench::Shape &shape : shapes)
+      for (moert::Dtype dtype : dtypes) {
+        print(separator + bench::modelText(shape, dtype));
+        separator = "\n// -----\n\n";
+      }
+    return MOERT_OK;
+  }
+
+  bench::Report report;
+  report.processor = bench::processorName();
+  report.cores = static_cast<int>(std::thread::hardware_concurrency());
+  report.threads = options.measure.threads;
+  bench::CeilingMeter meter(options.measure.threads);
+  for (const bench::Shape &shape : shapes)
+    for (moert::Dtype dtype : dtypes) {
+      tools::ProgressBar progress(
+          fmt::format("{} {}", shape.text(), moert::dtypeName(dtype)));
+      progress.show(0, 1);
+      bench::Layer layer(shape, dtype, options.layer);
+      auto more = bench::measureLayer(
+          layer, options.tokens, meter, options.measure, report.ceilings,
+          [&](int done, int total) { progress.show(done, total); });
+      report.results.insert(report.results.end(), more.begin(), more.end());
+    }
+  print(bench::format(report, *format));
+  return MOERT_OK;
+}
+} // namespace
+
+int main(int argc, char **argv) {
+  Options options;
+  options.layer.compiler = neighbour();
+  options.measure.threads =
+      static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+
+  CLI::App app("Times Mixtral-style layers on random weights.", "moe-bench");
+  app.footer(examples);
+  app.add_option("--shape", options.shapes,
+                 "H,F,E,k: hidden, inner, experts, chosen; may be repeated")
+      ->delimiter(';')
+      ->capture_default_str();
+  app.add_option("--tokens", options.tokens, "numbers of tokens")
+      ->delimiter(',')
+      ->check(CLI::Range(int64_t(1), int64_t(1) << 20))
+      ->capture_default_str();
+  app.add_option("--dtype", options.dtypes, "f32, bf16")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("--threads", options.measure.threads)
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option("--level", options.layer.level,
+                 "avx2, avx512 or avx512bf16 (default: $MOE_CPU, or the best)");
+  app.add_option("--rounds", options.measure.rounds, "samples of each batch")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--seconds", options.measure.seconds, "length of a sample")
+      ->check(CLI::Range(0.0, 60.0))
+      ->capture_default_str();
+  app.add_option("--compiler", options.layer.compiler, "which moe-compile");
+  app.add_option("-o", options.format, "md, csv, json or jsonl")
+      ->capture_default_str();
+  app.add_flag("--print-model", options.printModel,
+               "print the models instead of timing them");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    return app.exit(error) == 0 ? MOERT_OK : MOERT_USAGE;
+  }
+  options.layer.threads = options.measure.threads;
+  return tools::runTool("moe-bench", [&] { return measure(options); });
+}

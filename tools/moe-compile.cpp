@@ -1,0 +1,165 @@
+// moe-compile: a model's text to an artefact, stopping after any phase.
+#include "codegen/cpu/Compile.h"
+#include "codegen/cpu/Lower.h"
+#include "passes/Passes.h"
+#include "runtime/Failure.h"
+#include "runtime/File.h"
+#include "tools/ParseModel.h"
+#include "tools/ToolMain.h"
+
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/MLIRContext.h"
+
+#include <CLI/CLI.hpp>
+
+using namespace mlir;
+using namespace moe;
+
+namespace {
+
+constexpr const char *kExamples =
+    "Examples:\n"
+    "  moe-compile examples/mixtral.mlir -o mixtral.so\n"
+    "  moe-compile examples/mixtral.mlir --emit=cpu --level=avx2 -o -\n";
+
+struct Options {
+  std::string model;
+  std::string output = "-";
+  std::string target = "cpu";
+  std::string emit = "so";
+  std::vector<std::string> levels;
+  bool emulated = false;
+};
+
+/// What has no op of level 1 left needs no lowering: a file written by
+/// --emit=grouped, or by hand.
+bool isGrouped(ModuleOp module) {
+  bool grouped = true;
+  module.walk([&](Operation *op) {
+    grouped &= !isa<LinearOp, ScopeOp, ParamOp, RouteOp, DispatchOp, ExpertOp,
+                    moe::CombineOp, func::CallOp>(op) ||
+               op->getParentOfType<grouped::LoopOp>();
+  });
+  return grouped;
+}
+
+std::string textOf(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module.print(stream);
+  return text;
+}
+
+/// Levels of --level, or all of them. An emulated one has the tiles and layouts
+/// of its level but the name and the instructions of the lowest.
+std::vector<cpu::Level> chooseLevels(const Options &options) {
+  std::vector<cpu::Level> levels;
+  for (const std::string &name : options.levels) {
+    levels.push_back(*cpu::findLevel(name));
+    if (options.emulated) {
+      levels.back() = cpu::emulate(levels.back());
+      levels.back().name = cpu::levels().front().name;
+    }
+  }
+  if (levels.empty())
+    levels.assign(cpu::levels().begin(), cpu::levels().end());
+  return levels;
+}
+
+void write(const Options &options, std::string_view bytes) {
+  moert::AtomicFile file(options.output);
+  file.write(bytes);
+  file.commit();
+}
+
+/// The bytes that --emit asks for; nothing after a diagnostic.
+std::optional<std::string> compile(const Options &options, ModuleOp module) {
+  if (options.emit == "mlir")
+    return textOf(module);
+  if (!isGrouped(module)) {
+    PassManager manager(module.getContext());
+    buildMoeToGrouped(manager);
+    if (failed(manager.run(module)))
+      return std::nullopt;
+  }
+  if (options.emit == "grouped")
+    return textOf(module);
+  std::vector<cpu::Level> levels = chooseLevels(options);
+  if (options.emit == "so") {
+    auto artefact = cpu::compileArtefact(module, levels);
+    if (failed(artefact))
+      return std::nullopt;
+    return std::string(artefact->begin(), artefact->end());
+  }
+  if (options.emit == "cpu") {
+    OwningOpRef<ModuleOp> level = cpu::emitLevel(module, levels.front());
+    if (!level)
+      return std::nullopt;
+    return textOf(*level);
+  }
+  cpu::CodeKind kind = options.emit == "llvm"  ? cpu::CodeKind::LLVMIR
+                       : options.emit == "asm" ? cpu::CodeKind::Assembly
+                                               : cpu::CodeKind::Object;
+  SmallVector<char, 0> code;
+  if (failed(cpu::compileLevel(module, levels.front(), kind, code)))
+    return std::nullopt;
+  return std::string(code.begin(), code.end());
+}
+
+int run(const Options &options) {
+  DialectRegistry registry;
+  registerDialects(registry);
+  cpu::registerCompilation(registry);
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  context.loadAllAvailableDialects();
+  int exitCode = MOERT_RUN_ERROR;
+  OwningOpRef<ModuleOp> module =
+      tools::parseModel(options.model, context, exitCode);
+  if (!module)
+    return exitCode;
+  std::optional<std::string> bytes;
+  tools::onLargeStack([&] { bytes = compile(options, *module); });
+  if (!bytes)
+    return MOERT_RUN_ERROR;
+  write(options, *bytes);
+  return MOERT_OK;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  Options options;
+  CLI::App app{"moe-compile: compiles mixtures of experts ahead of time"};
+  app.footer(kExamples);
+  std::vector<std::string> names;
+  for (const cpu::Level &level : cpu::levels())
+    names.push_back(level.name.str());
+  app.add_option("MODEL", options.model, "model (.mlir), - for standard input")
+      ->required();
+  app.add_option("-o,--output", options.output,
+                 "file to write, - for standard output")
+      ->required();
+  app.add_option("--target", options.target, "machine")
+      ->check(CLI::IsMember({"cpu"}))
+      ->capture_default_str();
+  app.add_option("--emit", options.emit,
+                 "phase to stop after: level 1, 2 or 3, code, artefact")
+      ->check(CLI::IsMember(
+          {"mlir", "grouped", "cpu", "llvm", "asm", "obj", "so"}))
+      ->capture_default_str();
+  app.add_option("--level", options.levels,
+                 "instruction set levels, all by default; the first one for "
+                 "--emit=cpu|llvm|asm|obj")
+      ->delimiter(',')
+      ->check(CLI::IsMember(names));
+  app.add_flag("--emulated", options.emulated,
+               "make one --level run on every machine, slowly (for tests)")
+      ->needs("--level");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    int code = app.exit(error);
+    return code == 0 ? MOERT_OK : MOERT_USAGE;
+  }
+  return tools::runTool("moe-compile", [&] { return run(options); });
+}

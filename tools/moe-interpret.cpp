@@ -1,0 +1,369 @@
+// moe-interpret: runs a function of a .mlir file on the f64 reference
+// interpreter, with the flags of moe-run.
+#include "codegen/reference/Interpreter.h"
+#include "passes/Passes.h"
+#include "runtime/Failure.h"
+#include "runtime/moert.h"
+#include "tools/ParseModel.h"
+#include "tools/Stats.h"
+#include "tools/ToolMain.h"
+#include "tools/Values.h"
+
+#include <CLI/CLI.hpp>
+#include <llvm/Support/SourceMgr.h>
+#include <optional>
+
+using namespace mlir;
+using namespace moe::tools;
+using moert::fail;
+using moert::quote;
+
+namespace {
+
+constexpr const char *help =
+    R"(Runs a mixture-of-experts model on the reference interpreter, in f64.
+Usage: moe-interpret MODEL.mlir [options]      (- : standard input)
+MODEL.mlir is as written, or what any phase before grouped-to-cpu left of it.
+  --function=NAME          what to run; may be left out where there is only one
+  --input=VALUE            one per input: 4x8xf32=1,2,...  4x8xf32=0.5  4x8xf32
+                           @x.npy  +x.npy (its next array)  - (.npy on stdin)
+                           @x.safetensors:tensor  4x8xf32=@raw.bin
+  --weights=PATH           .safetensors file, or directory of a checkpoint
+  --prefix=TEXT            put before the name of every weight
+  --round                  round at every truncf and to the types of the results;
+                           without it floats are f64 throughout, results too
+  --output=TO              one per result: @y.npy  +y.npy (append)  - (text)
+                           @- (.npy on stdout); without it, text
+  --expected_output=VALUE  one per result, as --input: compares; exit 3 if different
+  --expected_atol=X        |result - expected| <= atol + rtol * |expected|; defaults
+  --expected_rtol=X        of the expected type: f32 1e-4 1e-5, f64 1e-9 1e-9, ...
+  --output_max_element_count=N  elements printed of a result (1024)
+  --stats                  load of every expert as bars
+  --list                   print the functions of the model and their types
+  --device, --threads, --level  accepted as in moe-run, and ignored
+  -h,--help  --version
+Examples:
+  moe-interpret layer.mlir --weights=model.safetensors --input=@x.npy --output=@y.npy
+  moe-opt --moe-to-grouped layer.mlir | moe-interpret - --input=4x64xf32=0.5
+)";
+
+struct Options {
+  std::string model;
+  std::string function;
+  std::vector<std::string> inputs;
+  std::vector<std::string> outputs;
+  std::vector<std::string> expected;
+  std::string weights;
+  std::string prefix;
+  std::optional<double> atol, rtol;
+  int64_t mostElements = 1024;
+  bool round = false;
+  bool stats = false;
+  bool list = false;
+};
+
+//===- Types and values of the command line and of the interpreter --------===//
+
+std::string text(Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  return text;
+}
+
+/// As types are written on the command line: "?x64xf32".
+std::string commandLineType(Type type) {
+  std::string written = text(type);
+  StringRef name = written;
+  if (isa<RankedTensorType>(type) && name.consume_front("tensor<"))
+    name.consume_back(">");
+  return name.str();
+}
+
+/// The element type of a tensor or scalar on the command line; none for other
+/// types.
+std::optional<moert::Dtype> dtypeOf(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  return element.isIndex() ? MOERT_I64 : moert::parseDtype(text(element));
+}
+
+moe::reference::Value valueOf(const Array &array, bool scalar) {
+  moe::reference::Shape shape(array.shape.begin(), array.shape.end());
+  if (moert::isFloat(array.dtype)) {
+    std::vector<double> elements(static_cast<size_t>(array.count()));
+    for (size_t i = 0; i < elements.size(); ++i)
+      elements[i] = array.element(static_cast<int64_t>(i));
+    if (scalar)
+      return elements[0];
+    return moe::reference::toValue(
+        moe::reference::Tensor(shape, std::move(elements)));
+  }
+  std::vector<int64_t> elements(static_cast<size_t>(array.count()));
+  for (size_t i = 0; i < elements.size(); ++i)
+    elements[i] = moert::loadInteger(
+        array.dtype, array.data.data() + static_cast<int64_t>(i) *
+                                             moert::dtypeBytes(array.dtype));
+  if (scalar)
+    return elements[0];
+  return moe::reference::toValue(
+      moe::reference::Tensor(shape, std::move(elements)));
+}
+
+Array arrayOf(const moe::reference::Value &value, moert::Dtype dtype,
+              const std::string &what) {
+  int64_t bytes = moert::dtypeBytes(dtype);
+  if (auto *number = std::get_if<double>(&value)) {
+    Array array(dtype, {}, what);
+    moert::storeElement(dtype, array.data.data(), *number);
+    return array;
+  }
+  if (auto *number = std::get_if<int64_t>(&value)) {
+    Array array(dtype, {}, what);
+    moert::storeInteger(dtype, array.data.data(), *number);
+    return array;
+  }
+  const auto &tensor =
+      *std::get<std::shared_ptr<const moe::reference::Tensor>>(value);
+  Array array(dtype, moert::Shape(tensor.shape.begin(), tensor.shape.end()),
+              what);
+  for (int64_t i = 0; i < tensor.size(); ++i) {
+    if (tensor.isFloat())
+      moert::storeElement(dtype, array.data.data() + i * bytes,
+                          tensor.floats()[i]);
+    else
+      moert::storeInteger(dtype, array.data.data() + i * bytes,
+                          tensor.integers()[i]);
+  }
+  return array;
+}
+
+/// An input has the element type of the argument, or is f64 where that is a
+/// float.
+moe::reference::Value inputOf(const Array &array, Type type, size_t index,
+                              StringRef function) {
+  moert::Dtype wanted = *dtypeOf(type);
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  bool fits = array.dtype == wanted ||
+              (array.dtype == MOERT_F64 && moert::isFloat(wanted));
+  fits &= tensor
+              ? succeeded(verifyCompatibleShape(array.shape, tensor.getShape()))
+              : array.shape.empty();
+  if (!fits)
+    fail(MOERT_USAGE, "input {} of {} is {}, wanted {}", index,
+         quote(function.str()), array.type(), commandLineType(type));
+  return valueOf(array, !tensor);
+}
+
+//===- The model ----------------------------------------------------------===//
+
+std::vector<func::FuncOp> entriesOf(ModuleOp module) {
+  std::vector<func::FuncOp> entries;
+  for (auto function : module.getOps<func::FuncOp>())
+    if (function.isPublic() && !function.isExternal() &&
+        !function->hasAttr("moe.prepare_of"))
+      entries.push_back(function);
+  return entries;
+}
+
+func::FuncOp chooseFunction(ModuleOp module, const Options &options) {
+  std::vector<func::FuncOp> entries = entriesOf(module);
+  StringRef wanted = options.function;
+  wanted.consume_front("@"); // as it is written in the .mlir
+  if (wanted.empty() && entries.size() == 1)
+    return entries[0];
+  std::string names;
+  for (func::FuncOp entry : entries) {
+    if (!wanted.empty() && entry.getName() == wanted)
+      return entry;
+    names += (names.empty() ? "" : ", ") + moert::quote(entry.getName().str());
+  }
+  if (wanted.empty())
+    fail(MOERT_USAGE, "{}: has {} functions ({}): choose with --function",
+         options.model, entries.size(), names.empty() ? "none" : names);
+  fail(MOERT_USAGE, "{}: has no function {}; it has {}", options.model,
+       quote(wanted.str()), names.empty() ? "none" : names);
+}
+
+/// Reads params from the checkpoint of --weights.
+moe::reference::ParamProvider
+paramsOf(const std::optional<moert::Checkpoint> &weights,
+         const std::string &prefix) {
+  return [&](StringRef name, RankedTensorType type) {
+    std::optional<moert::Dtype> dtype = dtypeOf(type);
+    if (!weights)
+      fail(MOERT_USAGE,
+           "the model needs the weight {}, but no weights were "
+           "given",
+           quote(name.str()));
+    if (!dtype)
+      fail(MOERT_MALFORMED,
+           "weight {} has the type {}, which no checkpoint has",
+           quote(name.str()), text(type));
+    moert::ParamSpec spec;
+    spec.name = name.str();
+    spec.dtype = *dtype;
+    spec.shape.assign(type.getShape().begin(), type.getShape().end());
+    spec.stack = moert::stackAxes(spec.name, "the model");
+    Array array = moert::readParam(*weights, spec, prefix);
+    return *std::get<std::shared_ptr<const moe::reference::Tensor>>(
+        valueOf(array, /*scalar=*/false));
+  };
+}
+
+std::string statsText(const moe::reference::Interpreter &interpreter) {
+  std::string text;
+  int number = 0;
+  for (auto &[routing, loads] : interpreter.loads()) {
+    auto top = dyn_cast<moe::RouteOp>(routing);
+    auto plan = dyn_cast<moe::grouped::PlanOp>(routing);
+    int64_t choices = top ? top.getRouting().getType().getChoices()
+                          : plan.getIds().getType().getDimSize(1);
+    text += loadText(number++, loads, choices);
+  }
+  return text;
+}
+
+int interpret(ModuleOp module, const Options &options) {
+  if (options.list) {
+    std::string list;
+    for (func::FuncOp entry : entriesOf(module))
+      list += fmt::format("{} : {}\n", entry.getName().str(),
+                          text(entry.getFunctionType()));
+    moert::AtomicFile("-").write(list);
+    return MOERT_OK;
+  }
+  func::FuncOp function = chooseFunction(module, options);
+  std::string name = function.getName().str();
+  SmallVector<unsigned> positions =
+      moe::reference::Interpreter::inputsOf(function);
+  auto checkCount = [&](const char *option, size_t given, size_t wanted,
+                        bool optional) {
+    if (given != wanted && !(optional && given == 0))
+      fail(MOERT_USAGE, "{} {} options, function {} has {}", given, option,
+           quote(name), wanted);
+  };
+  checkCount("--input", options.inputs.size(), positions.size(), false);
+  checkCount("--output", options.outputs.size(), function.getNumResults(),
+             true);
+  checkCount("--expected_output", options.expected.size(),
+             function.getNumResults(), true);
+  SmallVector<Type> types(function.getResultTypes());
+  for (unsigned position : positions)
+    types.push_back(function.getArgumentTypes()[position]);
+  for (Type type : types)
+    if (!dtypeOf(type) ||
+        !(isa<RankedTensorType>(type) || type.isIntOrIndexOrFloat()))
+      fail(MOERT_USAGE, "function {} has a {}, wanted only tensors and numbers",
+           quote(name), text(type));
+
+  // Everything that can be wrong with the command line or the files is found
+  // before the work begins.
+  std::vector<std::string> outputs = options.outputs;
+  if (outputs.empty())
+    outputs.assign(function.getNumResults(),
+                   options.expected.empty() ? "-" : "");
+  ValueWriter writer(options.mostElements);
+  for (const std::string &output : outputs)
+    writer.open(output);
+  ValueReader reader;
+  SmallVector<moe::reference::Value> inputs;
+  for (auto [i, input] : llvm::enumerate(options.inputs))
+    inputs.push_back(inputOf(reader.read(input, "--input"),
+                             function.getArgumentTypes()[positions[i]], i,
+                             name));
+  std::vector<Array> expected;
+  for (const std::string &value : options.expected)
+    expected.push_back(reader.read(value, "--expected_output"));
+  std::optional<moert::Checkpoint> weights;
+  if (!options.weights.empty())
+    weights.emplace(options.weights);
+
+  moe::reference::Interpreter interpreter(
+      module, paramsOf(weights, options.prefix), {options.round});
+  llvm::SourceMgr sources; // shows the line of an error
+  SourceMgrDiagnosticHandler handler(sources, module.getContext());
+  FailureOr<SmallVector<moe::reference::Value>> values =
+      interpreter.run(function, inputs);
+  if (failed(values))
+    return MOERT_RUN_ERROR;
+
+  std::vector<Array> results;
+  for (auto [i, value] : llvm::enumerate(*values)) {
+    moert::Dtype dtype = *dtypeOf(function.getResultTypes()[i]);
+    if (moert::isFloat(dtype) && !options.round)
+      dtype = MOERT_F64;
+    results.push_back(arrayOf(value, dtype, fmt::format("result {}", i)));
+  }
+  std::string report = options.stats ? statsText(interpreter) : "";
+  int status = MOERT_OK;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    Comparison comparison =
+        compareValues(static_cast<int>(i), results[i], expected[i],
+                      options.atol, options.rtol);
+    report += comparison.text + "\n";
+    if (!comparison.equal)
+      status = MOERT_RESULTS_DIFFER;
+  }
+  for (size_t i = 0; i < results.size(); ++i)
+    writer.write(outputs[i], results[i]);
+  writer.print(report);
+  writer.commit();
+  return status;
+}
+
+int run(const Options &options) {
+  DialectRegistry registry;
+  moe::registerDialects(registry);
+  MLIRContext context(registry);
+  int exitCode = 0;
+  OwningOpRef<ModuleOp> module = parseModel(options.model, context, exitCode);
+  if (module)
+    onLargeStack([&] { exitCode = interpret(*module, options); });
+  return exitCode;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  return runTool("moe-interpret", [&] {
+    Options options;
+    CLI::App app;
+    app.set_help_flag();
+    bool helpWanted = false, versionWanted = false;
+    app.add_flag("-h,--help", helpWanted);
+    app.add_flag("--version", versionWanted);
+    app.add_flag("--round", options.round);
+    app.add_flag("--stats", options.stats);
+    app.add_flag("--list", options.list);
+    app.add_option("MODEL", options.model);
+    app.add_option("--function", options.function);
+    app.add_option("--input", options.inputs)->allow_extra_args(false);
+    app.add_option("--output", options.outputs)->allow_extra_args(false);
+    app.add_option("--expected_output", options.expected)
+        ->allow_extra_args(false);
+    app.add_option("--expected_atol", options.atol)
+        ->check(CLI::NonNegativeNumber);
+    app.add_option("--expected_rtol", options.rtol)
+        ->check(CLI::NonNegativeNumber);
+    app.add_option("--output_max_element_count", options.mostElements)
+        ->check(CLI::NonNegativeNumber);
+    app.add_option("--weights", options.weights);
+    app.add_option("--prefix", options.prefix);
+    std::string ignored;
+    for (const char *option : {"--device", "--threads", "--level"})
+      app.add_option(option, ignored);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError &error) {
+      fail(MOERT_USAGE, "{} (moe-interpret --help explains)", error.what());
+    }
+    if (helpWanted || versionWanted) {
+      moert::AtomicFile("-").write(
+          helpWanted ? std::string(help)
+                     : fmt::format("moe-interpret {}\n", moert_version()));
+      return 0;
+    }
+    if (options.model.empty())
+      fail(MOERT_USAGE, "no model given (moe-interpret --help explains)");
+    return run(options);
+  });
+}

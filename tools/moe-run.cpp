@@ -1,0 +1,383 @@
+// moe-run: runs a function of an artefact on given inputs and weights, over the
+// C interface of libmoert.
+#include "runtime/Failure.h"
+#include "tools/Cache.h"
+#include "tools/Stats.h"
+#include "tools/ToolMain.h"
+#include "tools/Values.h"
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <vector>
+
+using namespace moe::tools;
+using moert::fail;
+
+namespace {
+
+constexpr const char *help = R"(Runs a compiled mixture-of-experts model.
+Usage: moe-run MODEL.so|MODEL.mlir [options]       (.mlir: compiled first, cached)
+  --function=NAME          what to run; may be left out where there is only one
+  --input=VALUE            one per input: 4x8xf32=1,2,...  4x8xf32=0.5  4x8xf32
+                           @x.npy  +x.npy (its next array)  - (.npy on stdin)
+                           @x.safetensors:tensor  4x8xf32=@raw.bin
+  --weights=PATH           .safetensors file, or directory of a checkpoint
+  --prefix=TEXT            put before the name of every weight
+  --output=TO              one per result: @y.npy  +y.npy (append)  - (text)
+                           @- (.npy on stdout); without it, text
+  --expected_output=VALUE  one per result, as --input: compares; exit 3 if different
+  --expected_atol=X        |result - expected| <= atol + rtol * |expected|; defaults:
+  --expected_rtol=X        f32 1e-4 1e-5, f16 1e-3 2^-9, bf16 1e-2 2^-7, f64 1e-9 1e-9
+  --output_max_element_count=N  elements printed of a result (1024)
+  --device=cpu             where to run
+  --threads=N              0: all of this machine (default)
+  --level=LEVEL            avx2, avx512 or avx512bf16 (default $MOE_CPU, else best)
+  --stats                  load of every expert as bars, and time per token
+  --list                   print the functions of the model, their types and params
+  -v,--verbose  -h,--help  --version
+Examples:
+  moe-run layer.mlir --weights=model.safetensors --input=@x.npy --output=@y.npy
+  moe-run layer.so --weights=ckpt/ --prefix=model.layers.0.mlp. --input=4x64xf32=0.5
+)";
+
+struct Options {
+  std::string model;
+  std::string function;
+  std::vector<std::string> inputs;
+  std::vector<std::string> outputs;
+  std::vector<std::string> expected;
+  std::string weights;
+  std::string prefix;
+  std::string device = "cpu";
+  std::string level;
+  std::optional<double> atol, rtol;
+  int64_t mostElements = 1024;
+  int threads = 0;
+  bool stats = false;
+  bool list = false;
+  bool verbose = false;
+};
+
+/// Calls a function of the C interface and turns its error into an exception.
+template <typename Call> void check(Call call) {
+  moert_error error;
+  if (call(&error) != MOERT_OK)
+    throw moert::Failure(error.status, error.message);
+}
+
+template <auto Close> struct Closer {
+  template <typename Handle> void operator()(Handle *handle) const {
+    Close(handle);
+  }
+};
+using Module = std::unique_ptr<moert_module, Closer<moert_module_close>>;
+using Weights = std::unique_ptr<moert_weights, Closer<moert_weights_close>>;
+using Session = std::unique_ptr<moert_session, Closer<moert_session_close>>;
+
+Module openModule(const std::string &model) {
+  std::unique_ptr<Artefact> compiled;
+  if (model.ends_with(".mlir") || model.ends_with(".mlirbc"))
+    compiled = compileCached(model);
+  moert_module *module = nullptr;
+  check([&](moert_error *error) {
+    return moert_module_open(
+        compiled ? compiled->path().c_str() : model.c_str(), &module, error);
+  });
+  return Module(module);
+}
+
+std::string typeText(const moert_type &type) {
+  std::string text;
+  for (int32_t i = 0; i < type.rank; ++i)
+    text += (type.symbols[i] ? std::string(type.symbols[i])
+                             : fmt::to_string(type.shape[i])) +
+            "x";
+  return text + moert_dtype_name(type.dtype);
+}
+
+/// "mixtral(d0x64xf32) -> (d0x64xf32)" and its params, one a line.
+std::string functionText(const moert_module *module, int32_t function) {
+  moert_function_info info;
+  check([&](moert_error *error) {
+    return moert_function_describe(module, function, &info, error);
+  });
+  moert_type type;
+  auto types = [&](int32_t count, auto get) {
+    std::string text;
+    for (int32_t i = 0; i < count; ++i) {
+      check([&](moert_error *error) {
+        return get(module, function, i, &type, error);
+      });
+      text += (i ? ", " : "") + typeText(type);
+    }
+    return text;
+  };
+  std::string text = fmt::format("{}({}) -> ({})\n", info.name,
+                                 types(info.inputs, moert_function_input),
+                                 types(info.results, moert_function_result));
+  for (int32_t i = 0; i < info.params; ++i) {
+    const char *name;
+    check([&](moert_error *error) {
+      return moert_function_param(module, function, i, &name, &type, error);
+    });
+    text += fmt::format("  {} : {}\n", name, typeText(type));
+  }
+  return text;
+}
+
+int32_t chooseFunction(const moert_module *module, const Options &options) {
+  int32_t count = moert_module_function_count(module);
+  if (options.function.empty() && count == 1)
+    return 0;
+  if (options.function.empty() && count == 0)
+    fail(MOERT_MALFORMED, "{}: has no functions", options.model);
+  int32_t index = -1;
+  std::string name = options.function;
+  if (name.starts_with('@'))
+    name.erase(0, 1); // as it is written in the .mlir
+  moert_error error;
+  if (moert_module_find_function(module, name.c_str(), &index, &error) !=
+      MOERT_OK)
+    throw moert::Failure(
+        error.status,
+        options.function.empty()
+            ? fmt::format("{}: choose with --function", error.message)
+            : error.message);
+  return index;
+}
+
+Session createSession(moert_module *module, int32_t function,
+                      const Options &options) {
+  Weights weights;
+  if (!options.weights.empty()) {
+    moert_weights *opened = nullptr;
+    check([&](moert_error *error) {
+      return moert_weights_open(options.weights.c_str(), &opened, error);
+    });
+    weights.reset(opened);
+  }
+  ProgressBar bar("loading weights");
+  moert_options wanted = {};
+  wanted.function = function;
+  wanted.threads = options.threads;
+  wanted.prefix = options.prefix.c_str();
+  wanted.level = options.level.empty() ? nullptr : options.level.c_str();
+  wanted.collect_loads = options.stats;
+  wanted.progress = [](void *data, int64_t done, int64_t total) {
+    static_cast<ProgressBar *>(data)->show(done, total);
+  };
+  wanted.progress_data = &bar;
+  moert_session *session = nullptr;
+  check([&](moert_error *error) {
+    return moert_session_create(module, weights.get(), &wanted, &session,
+                                error);
+  });
+  return Session(session);
+}
+
+moert_tensor tensorOf(Array &array) {
+  moert_tensor tensor = {};
+  tensor.data = array.data.data();
+  tensor.rank = static_cast<int32_t>(array.shape.size());
+  tensor.dtype = array.dtype;
+  std::ranges::copy(array.shape, tensor.shape);
+  return tensor;
+}
+
+/// Room for the results, of the shapes that the runtime computes from the
+/// inputs.
+std::vector<Array> allocateResults(moert_session *session,
+                                   const std::vector<moert_tensor> &inputs,
+                                   int32_t count) {
+  std::vector<moert_tensor> types(static_cast<size_t>(count));
+  check([&](moert_error *error) {
+    return moert_session_result_types(session, inputs.data(), types.data(),
+                                      error);
+  });
+  std::vector<Array> results;
+  for (int32_t i = 0; i < count; ++i)
+    results.emplace_back(
+        static_cast<moert_dtype>(types[i].dtype),
+        moert::Shape(types[i].shape, types[i].shape + types[i].rank),
+        fmt::format("result {}", i));
+  return results;
+}
+
+double invokeTimed(moert_session *session,
+                   const std::vector<moert_tensor> &inputs,
+                   const std::vector<moert_tensor> &results) {
+  auto start = std::chrono::steady_clock::now();
+  check([&](moert_error *error) {
+    return moert_session_invoke(session, inputs.data(), results.data(), error);
+  });
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+/// Loads of one call, and the median time of up to 20 more calls within half a
+/// second.
+std::string statsText(moert_module *module, int32_t function,
+                      moert_session *session,
+                      const std::vector<moert_tensor> &inputs,
+                      const std::vector<moert_tensor> &results,
+                      double firstTime) {
+  std::string text;
+  moert_function_info info;
+  check([&](moert_error *error) {
+    return moert_function_describe(module, function, &info, error);
+  });
+  for (int32_t i = 0; i < info.routings; ++i) {
+    moert_routing_info routing;
+    check([&](moert_error *error) {
+      return moert_function_routing(module, function, i, &routing, error);
+    });
+    text += loadText(
+        i,
+        {moert_session_loads(session, i), static_cast<size_t>(routing.experts)},
+        routing.choices);
+  }
+  std::vector<double> times;
+  double spent = firstTime;
+  while (times.size() < 20 && spent < 0.5) {
+    times.push_back(invokeTimed(session, inputs, results));
+    spent += times.back();
+  }
+  if (times.empty())
+    times.push_back(firstTime);
+  int64_t tokens =
+      inputs.empty() || inputs[0].rank == 0 ? 1 : inputs[0].shape[0];
+  return text + timeText(times, tokens, moert_session_threads(session),
+                         moert_session_level(session));
+}
+
+void reportLoading(const moert_session *session) {
+  fmt::print(stderr, "level {}, {} threads, {} of constants\n",
+             moert_session_level(session), moert_session_threads(session),
+             moert::bytesText(moert_session_constant_bytes(session)));
+  for (int64_t i = 0; const char *name = moert_session_unused(session, i); ++i)
+    fmt::print(stderr, "unused: {}\n", moert::quote(name));
+}
+
+int run(const Options &options) {
+  if (options.device != "cpu")
+    fail(MOERT_NO_DEVICE, "no device {}; there is 'cpu'",
+         moert::quote(options.device));
+  Module module = openModule(options.model);
+  if (options.list) {
+    std::string text;
+    for (int32_t i = 0; i < moert_module_function_count(module.get()); ++i)
+      text += functionText(module.get(), i);
+    moert::AtomicFile("-").write(text);
+    return MOERT_OK;
+  }
+  int32_t function = chooseFunction(module.get(), options);
+  moert_function_info info;
+  check([&](moert_error *error) {
+    return moert_function_describe(module.get(), function, &info, error);
+  });
+  auto checkCount = [&](const char *option, size_t given, int32_t wanted,
+                        bool optional) {
+    if (given != static_cast<size_t>(wanted) && !(optional && given == 0))
+      fail(MOERT_USAGE, "{} {} options, function {} has {}", given, option,
+           moert::quote(info.name), wanted);
+  };
+  checkCount("--input", options.inputs.size(), info.inputs, false);
+  checkCount("--output", options.outputs.size(), info.results, true);
+  checkCount("--expected_output", options.expected.size(), info.results, true);
+
+  // Everything that can be wrong with the command line or the files is found
+  // before the work begins.
+  std::vector<std::string> outputs = options.outputs;
+  if (outputs.empty())
+    outputs.assign(static_cast<size_t>(info.results),
+                   options.expected.empty() ? "-" : "");
+  ValueWriter writer(options.mostElements);
+  for (const std::string &output : outputs)
+    writer.open(output);
+  ValueReader reader;
+  std::vector<Array> inputs, expected;
+  for (const std::string &input : options.inputs)
+    inputs.push_back(reader.read(input, "--input"));
+  for (const std::string &value : options.expected)
+    expected.push_back(reader.read(value, "--expected_output"));
+
+  Session session = createSession(module.get(), function, options);
+  if (options.verbose)
+    reportLoading(session.get());
+  std::vector<moert_tensor> inputTensors, resultTensors;
+  for (Array &input : inputs)
+    inputTensors.push_back(tensorOf(input));
+  std::vector<Array> results =
+      allocateResults(session.get(), inputTensors, info.results);
+  for (Array &result : results)
+    resultTensors.push_back(tensorOf(result));
+  double time = invokeTimed(session.get(), inputTensors, resultTensors);
+  std::string report;
+  if (options.stats)
+    report = statsText(module.get(), function, session.get(), inputTensors,
+                       resultTensors, time);
+
+  int status = MOERT_OK;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    Comparison comparison =
+        compareValues(static_cast<int>(i), results[i], expected[i],
+                      options.atol, options.rtol);
+    report += comparison.text + "\n";
+    if (!comparison.equal)
+      status = MOERT_RESULTS_DIFFER;
+  }
+  for (size_t i = 0; i < results.size(); ++i)
+    writer.write(outputs[i], results[i]);
+  writer.print(report);
+  writer.commit();
+  return status;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  return runTool("moe-run", [&] {
+    Options options;
+    CLI::App app;
+    app.set_help_flag();
+    bool helpWanted = false, versionWanted = false;
+    app.add_flag("-h,--help", helpWanted);
+    app.add_flag("--version", versionWanted);
+    app.add_flag("-v,--verbose", options.verbose);
+    app.add_flag("--stats", options.stats);
+    app.add_flag("--list", options.list);
+    app.add_option("MODEL", options.model);
+    app.add_option("--function", options.function);
+    app.add_option("--input", options.inputs)->allow_extra_args(false);
+    app.add_option("--output", options.outputs)->allow_extra_args(false);
+    app.add_option("--expected_output", options.expected)
+        ->allow_extra_args(false);
+    app.add_option("--expected_atol", options.atol)
+        ->check(CLI::NonNegativeNumber);
+    app.add_option("--expected_rtol", options.rtol)
+        ->check(CLI::NonNegativeNumber);
+    app.add_option("--output_max_element_count", options.mostElements)
+        ->check(CLI::NonNegativeNumber);
+    app.add_option("--weights", options.weights);
+    app.add_option("--prefix", options.prefix);
+    app.add_option("--device", options.device);
+    app.add_option("--level", options.level);
+    app.add_option("--threads", options.threads)->check(CLI::Range(0, 4096));
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError &error) {
+      fail(MOERT_USAGE, "{} (moe-run --help explains)", error.what());
+    }
+    if (helpWanted || versionWanted) {
+      moert::AtomicFile("-").write(
+          helpWanted ? std::string(help)
+                     : fmt::format("moe-run {}\n", moert_version()));
+      return 0;
+    }
+    if (options.model.empty())
+      fail(MOERT_USAGE, "no model given (moe-run --help explains)");
+    return run(options);
+  });
+}
