@@ -58,9 +58,13 @@ def main():
     for folder in ("build", "docs", "examples", "scripts", "test"):
         (scratch / folder).symlink_to(ROOT / folder)
     found = [block for page in sys.argv[2:] for block in blocks(pathlib.Path(page))]
+    # Commands run in the order of the text, since later ones use files of earlier ones; models do not wait.
+    models = [block for block in found if block[0] is run_mlir]
+    commands = [block for block in found if block[0] is run_sh]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        wrong = list(filter(None, pool.map(lambda block: block[0](*block[1:], scratch), found)))
-    print(*wrong, f"{len(found)} examples, {len(wrong)} wrong", sep="\n")
+        checked = pool.map(lambda block: block[0](*block[1:], scratch), models)
+        wrong = list(filter(None, [*(block[0](*block[1:], scratch) for block in commands), *checked]))
+    print(*sorted(wrong), f"{len(found)} examples, {len(wrong)} wrong", sep="\n")
     return 1 if wrong or not found else 0
 
 
