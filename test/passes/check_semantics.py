@@ -1,6 +1,6 @@
 """Runs a model on the f64 interpreter after every pass of moe-to-grouped and fails when an answer changes.
 
-usage: check_semantics.py MODEL.mlir SCRATCH
+usage: check_semantics.py MODEL.mlir
 
 Weights are random, by the names and types that --moe-lift-params finds, and so are the inputs of every function, with 13 tokens
 and with none. The answer of the text as written is the expected one of all others.
@@ -14,6 +14,7 @@ import re
 import struct
 import subprocess
 import sys
+import tempfile
 
 FUNCTION = re.compile(r"^  func\.func @(\w+)\((.*)\) -> (.*) {$", re.M)
 PARAM = re.compile(r'tensor<([\dx]+)(f32|bf16)> {moe\.param = "([^"]+)"}')
@@ -81,9 +82,7 @@ def text_of(function, module):
     return [body.group() for body in BODY.finditer(module) if re.fullmatch(rf"{function}(_prepare\d+)?", body.group(1))]
 
 
-def main():
-    model, scratch = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-    scratch.mkdir(parents=True, exist_ok=True)
+def check(model, scratch):
     random.seed(model.name)
     code, lifted, error = run("moe-opt", "--inline", "--moe-lift-params", model)
     if code:
@@ -95,7 +94,6 @@ def main():
             first = scratch / f"{function}-{tokens}.npy"
             more = results.count("tensor<") - 1
             options = [f"--function={function}", f"--weights={scratch / 'model.safetensors'}", *inputs_of(arguments, tokens)]
-            first.unlink(missing_ok=True)
             if message := interpret(model, [*options, f"--output=@{first}", *[f"--output=+{first}"] * more]):
                 sys.exit(message)
             runs.append([function, *options, f"--expected_output=@{first}", *[f"--expected_output=+{first}"] * more,
@@ -114,6 +112,11 @@ def main():
         last = texts
     print(f"{model.name}: {checked} answers equal the first")
     return 0 if checked else 1
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="moe-semantics-") as scratch:
+        return check(pathlib.Path(sys.argv[1]), pathlib.Path(scratch))
 
 
 sys.exit(main())
