@@ -33,6 +33,7 @@
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/OpenMP/OpenMPToLLVMIRTranslation.h"
@@ -142,8 +143,12 @@ void buildLowerToLLVM(OpPassManager &manager, const Level &level) {
 
 LogicalResult lowerToLLVM(ModuleOp module, const Level &level) {
   PassManager manager(module.getContext());
+  // Once at the end instead of after each of the passes: a third of the time.
+  manager.enableVerifier(false);
   buildLowerToLLVM(manager, level);
-  return manager.run(module);
+  if (failed(manager.run(module)))
+    return failure();
+  return verify(module);
 }
 
 } // namespace moe::cpu

@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 
@@ -54,9 +55,13 @@ private:
   /// Emits a loop over [from, to) and leaves the builder after it.
   void loop(Value from, Value to, int64_t step,
             llvm::function_ref<void(Value)> body);
+  Value allocateSums();
   Value emitFewRows(Value rows);
+  Value tokenOf(Value row);
   void emitTile(Value firstRow, int64_t rows, Value firstPanel, int64_t panels,
-                Value cold);
+                bool prefetch);
+  void emitEpilogues(Value firstRow, Value rows, Value firstPanel,
+                     int64_t panels);
   void emitEpilogue(ArrayRef<Value> sums, Value row, Value token, Value panel);
   void emitColumns(ArrayRef<Value> sums, Value row, Value token, Value column,
                    int64_t columns);
@@ -68,6 +73,9 @@ private:
   const Epilogue &epilogue;
   const int64_t maxRows;
   Value view;
+  /// The sums of a tile on their way to the epilogue, which so is one loop over
+  /// rows instead of a copy for each row of each tile variant.
+  Value finished;
 };
 
 } // namespace
@@ -134,33 +142,46 @@ void BlockEmitter::emitEpilogue(ArrayRef<Value> sums, Value row, Value token,
   emitColumns(sums, row, token, column, columns);
 }
 
+Value BlockEmitter::tokenOf(Value row) {
+  if (!block.rowIds)
+    return row;
+  Value id = memref::LoadOp::create(builder, loc, block.rowIds, row);
+  return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), id);
+}
+
 void BlockEmitter::emitTile(Value firstRow, int64_t rows, Value firstPanel,
-                            int64_t panels, Value cold) {
+                            int64_t panels, bool prefetch) {
   Value groupPanels = mul(block.group, constant(layout.panels()));
-  SmallVector<Value> panelOf, packedPanels, rowOf, tokens;
+  SmallVector<Value> packedPanels, tokens;
   for (int64_t p = 0; p < panels; ++p) {
-    panelOf.push_back(p == 0 ? firstPanel : add(firstPanel, constant(p)));
-    packedPanels.push_back(add(groupPanels, panelOf.back()));
+    Value panel = p == 0 ? firstPanel : add(firstPanel, constant(p));
+    packedPanels.push_back(add(groupPanels, panel));
   }
-  for (int64_t r = 0; r < rows; ++r) {
-    Value row = r == 0 ? firstRow : add(firstRow, constant(r));
-    rowOf.push_back(row);
-    if (!block.rowIds) {
-      tokens.push_back(row);
-      continue;
-    }
-    Value id = memref::LoadOp::create(builder, loc, block.rowIds, row);
-    tokens.push_back(
-        arith::IndexCastOp::create(builder, loc, builder.getIndexType(), id));
-  }
+  for (int64_t r = 0; r < rows; ++r)
+    tokens.push_back(tokenOf(r == 0 ? firstRow : add(firstRow, constant(r))));
   SmallVector<Value> sums = emitTileSums(builder, loc, layout, block.a, tokens,
-                                         view, packedPanels, cold);
-  int64_t vectors = layout.vectors();
-  for (int64_t p = 0; p < panels; ++p)
-    for (int64_t r = 0; r < rows; ++r)
-      emitEpilogue(
-          ArrayRef<Value>(sums).slice((p * rows + r) * vectors, vectors),
-          rowOf[r], tokens[r], panelOf[p]);
+                                         view, packedPanels, prefetch);
+  for (auto [i, sum] : llvm::enumerate(sums))
+    vector::StoreOp::create(builder, loc, sum, finished,
+                            ValueRange{constant(i), constant(0)});
+}
+
+/// The epilogues of the tile whose sums lie in `finished`.
+void BlockEmitter::emitEpilogues(Value firstRow, Value rows, Value firstPanel,
+                                 int64_t panels) {
+  auto type = VectorType::get({layout.level.lanes}, builder.getF32Type());
+  loop(constant(0), constant(panels), 1, [&](Value p) {
+    loop(constant(0), rows, 1, [&](Value r) {
+      Value first = mul(add(mul(p, rows), r), constant(layout.vectors()));
+      SmallVector<Value> sums;
+      for (int64_t v = 0; v < layout.vectors(); ++v)
+        sums.push_back(vector::LoadOp::create(
+            builder, loc, type, finished,
+            ValueRange{add(first, constant(v)), constant(0)}));
+      Value row = add(firstRow, r);
+      emitEpilogue(sums, row, tokenOf(row), add(firstPanel, p));
+    });
+  });
 }
 
 /// Blocks of so few rows that one panel does not keep the units busy take
@@ -196,17 +217,30 @@ Value BlockEmitter::emitFewRows(Value rows) {
     Value grouped = mul(div(panels, constant(at)), constant(at));
     Value end = add(block.panelBegin, grouped);
     // One row is so fast that the hardware's own prefetching does better.
-    Value cold;
-    if (size > 1)
-      cold = arith::ConstantIntOp::create(builder, loc, 1, 1);
-    loop(block.panelBegin, end, at,
-         [&](Value panel) { emitTile(block.rowBegin, size, panel, at, cold); });
+    loop(block.panelBegin, end, at, [&](Value panel) {
+      emitTile(block.rowBegin, size, panel, at, /*prefetch=*/size > 1);
+      emitEpilogues(block.rowBegin, constant(size), panel, at);
+    });
     scf::YieldOp::create(builder, loc, end);
   };
   for (auto [region, size] : llvm::zip_equal(sizes.getCaseRegions(), cases))
     fill(region, size);
   fill(sizes.getDefaultRegion(), largest);
   return choice.getResult(0);
+}
+
+/// On the stack of the thread, outside of all loops.
+Value BlockEmitter::allocateSums() {
+  Operation *scope = builder.getInsertionBlock()->getParentOp();
+  if (!scope->hasTrait<OpTrait::AutomaticAllocationScope>())
+    scope = scope->getParentWithTrait<OpTrait::AutomaticAllocationScope>();
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(&scope->getRegion(0).front());
+  int64_t lanes = layout.level.lanes;
+  int64_t sums = std::max(layout.level.accumulators, layout.vectors());
+  auto type = MemRefType::get({sums, lanes}, builder.getF32Type());
+  return memref::AllocaOp::create(builder, loc, type,
+                                  builder.getI64IntegerAttr(64));
 }
 
 void BlockEmitter::emit() {
@@ -222,6 +256,7 @@ void BlockEmitter::emit() {
 
   view = memref::ViewOp::create(builder, loc, layout.viewType(), block.packed,
                                 constant(0), ValueRange{});
+  finished = allocateSums();
   Value firstPanel = emitFewRows(rows);
 
   Value tiles = div(add(rows, constant(maxRows - 1)), constant(maxRows));
@@ -237,12 +272,12 @@ void BlockEmitter::emit() {
                            builder, loc, builder.getIndexType(), isLarger));
       Value before = arith::MinUIOp::create(builder, loc, tile, larger);
       Value firstRow = add(add(block.rowBegin, mul(tile, smaller)), before);
-      // The first tile brings the panel into the cache for the others.
-      Value first = arith::CmpIOp::create(
-          builder, loc, arith::CmpIPredicate::eq, tile, constant(0));
+      // Only the first tile needs its prefetches; for the others they cost
+      // less than a second copy of the code, which takes as long to compile.
       switchOnRows(size, maxRows, [&](int64_t rows) {
-        emitTile(firstRow, rows, panel, 1, first);
+        emitTile(firstRow, rows, panel, 1, /*prefetch=*/true);
       });
+      emitEpilogues(firstRow, size, panel, 1);
     });
   });
 }

@@ -53,8 +53,8 @@ struct EpilogueSite {
   int64_t lanes;
 };
 
-/// Emits code for one site. Called several times (for every row of every tile
-/// variant), each time for code that runs once per row and vector.
+/// Emits code for one site. Called several times (for every vector of a panel,
+/// and for tiles of one and of several panels).
 using Epilogue = std::function<void(mlir::OpBuilder &, mlir::Location,
                                     const EpilogueSite &)>;
 

@@ -28,10 +28,10 @@ public:
 
   using Sums = SmallVector<Value>;
 
-  Sums emit(OpBuilder &builder, Location loc, Value cold) const;
+  Sums emit(OpBuilder &builder, Location loc, bool prefetch) const;
 
 private:
-  Sums emitSteps(OpBuilder &builder, Location loc, bool prefetch) const;
+  int64_t unrolledSteps(size_t sums) const;
 
   Value constant(OpBuilder &builder, Location loc, int64_t value) const {
     return arith::ConstantIndexOp::create(builder, loc, value);
@@ -229,9 +229,18 @@ void TileEmitter::emitStep(OpBuilder &builder, Location loc, Value step,
   }
 }
 
-/// All steps from zero sums, with or without prefetching.
-TileEmitter::Sums TileEmitter::emitSteps(OpBuilder &builder, Location loc,
-                                         bool prefetch) const {
+/// Steps that a loop body writes out: enough multiply-adds to hide the loop's
+/// own instructions, and no more, because code is slow to compile.
+int64_t TileEmitter::unrolledSteps(size_t sums) const {
+  constexpr int64_t kBody = 24;
+  int64_t entries = family == Family::Bf16Dot ? 1 : layout.pairing();
+  int64_t steps = llvm::divideCeil(kBody, sums * entries);
+  return std::min(steps, layout.level.unroll);
+}
+
+/// All steps from zero sums.
+TileEmitter::Sums TileEmitter::emit(OpBuilder &builder, Location loc,
+                                    bool prefetch) const {
   VectorType sumType = vectorOf(layout.level.lanes, builder.getF32Type());
   Value zero =
       arith::ConstantOp::create(builder, loc, builder.getZeroAttr(sumType));
@@ -240,7 +249,7 @@ TileEmitter::Sums TileEmitter::emitSteps(OpBuilder &builder, Location loc,
   // The last step is special if K is odd and entries are paired.
   int64_t steps = layout.steps();
   int64_t wholeSteps = layout.inputs / layout.pairing();
-  int64_t unroll = layout.level.unroll;
+  int64_t unroll = unrolledSteps(sums.size());
   int64_t looped = wholeSteps / unroll * unroll;
   if (looped > 0) {
     auto loop = scf::ForOp::create(
@@ -264,26 +273,12 @@ TileEmitter::Sums TileEmitter::emitSteps(OpBuilder &builder, Location loc,
   return sums;
 }
 
-TileEmitter::Sums TileEmitter::emit(OpBuilder &builder, Location loc,
-                                    Value cold) const {
-  if (!cold || layout.level.prefetchBytes == 0)
-    return emitSteps(builder, loc, /*prefetch=*/false);
-  auto choice = scf::IfOp::create(
-      builder, loc, cold,
-      [&](OpBuilder &body, Location loc) {
-        scf::YieldOp::create(body, loc, emitSteps(body, loc, true));
-      },
-      [&](OpBuilder &body, Location loc) {
-        scf::YieldOp::create(body, loc, emitSteps(body, loc, false));
-      });
-  return Sums(choice.getResults());
-}
-
 SmallVector<Value> emitTileSums(OpBuilder &builder, Location loc,
                                 const PackedLayout &layout, Value a,
                                 ValueRange rows, Value view, ValueRange panels,
-                                Value cold) {
-  return TileEmitter(layout, a, rows, view, panels).emit(builder, loc, cold);
+                                bool prefetch) {
+  return TileEmitter(layout, a, rows, view, panels)
+      .emit(builder, loc, prefetch);
 }
 
 } // namespace moe::cpu

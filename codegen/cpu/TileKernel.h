@@ -12,13 +12,12 @@ namespace moe::cpu {
 /// order [panel][row][vector of the panel].
 ///
 /// `a` as in MatmulBlock, `rows` its row indices; `view` the packed weights as
-/// PackedLayout::viewType, `panels` indices of its first dimension. `cold` (i1)
-/// tells whether the panels come from memory, so that prefetching them pays;
-/// null: never.
+/// PackedLayout::viewType, `panels` indices of its first dimension. `prefetch`
+/// tells whether to ask for packed weights ahead of their use.
 llvm::SmallVector<mlir::Value>
 emitTileSums(mlir::OpBuilder &builder, mlir::Location loc,
              const PackedLayout &layout, mlir::Value a, mlir::ValueRange rows,
-             mlir::Value view, mlir::ValueRange panels, mlir::Value cold);
+             mlir::Value view, mlir::ValueRange panels, bool prefetch);
 
 } // namespace moe::cpu
 
