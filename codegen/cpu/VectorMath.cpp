@@ -16,6 +16,44 @@ namespace moe::cpu {
 
 namespace {
 
+/// math.f on f16 or bf16 becomes truncf(math.f(extf)). LLVM has no bf16 vectors
+/// that absf, copysign or fma could work on.
+struct WidenMath : RewritePattern {
+  explicit WidenMath(MLIRContext *context)
+      : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/2, context) {}
+
+  LogicalResult matchAndRewrite(Operation *op,
+                                PatternRewriter &rewriter) const override {
+    if (!isa_and_nonnull<math::MathDialect>(op->getDialect()) ||
+        op->getNumResults() != 1)
+      return failure();
+    auto isNarrow = [](Type type) {
+      auto element = dyn_cast<FloatType>(getElementTypeOrSelf(type));
+      return element && element.getWidth() < 32;
+    };
+    auto widened = [&](Type type) -> Type {
+      auto vector = dyn_cast<VectorType>(type);
+      return vector ? Type(vector.clone(rewriter.getF32Type()))
+                    : rewriter.getF32Type();
+    };
+    Type type = op->getResultTypes().front();
+    if (!isNarrow(type))
+      return failure();
+    SmallVector<Value> operands;
+    for (Value operand : op->getOperands())
+      operands.push_back(isNarrow(operand.getType())
+                             ? arith::ExtFOp::create(rewriter, op->getLoc(),
+                                                     widened(operand.getType()),
+                                                     operand)
+                             : operand);
+    Operation *wide =
+        rewriter.create(op->getLoc(), op->getName().getIdentifier(), operands,
+                        widened(type), op->getAttrs());
+    rewriter.replaceOpWithNewOp<arith::TruncFOp>(op, type, wide->getResult(0));
+    return success();
+  }
+};
+
 struct ExpandMathPass : PassWrapper<ExpandMathPass, OperationPass<>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandMathPass)
 
@@ -31,7 +69,7 @@ struct ExpandMathPass : PassWrapper<ExpandMathPass, OperationPass<>> {
     auto all = [](StringRef) { return true; };
     // f16 and bf16 are computed in f32, then everything that is a polynomial or
     // an expression of one. powf is exp(y log x).
-    populateMathF32ExpansionPatterns(patterns, all);
+    patterns.add<WidenMath>(&getContext());
     populateMathPolynomialApproximationPatterns(patterns, all);
     math::populateExpansionPatterns(patterns,
                                     {"powf", "exp2", "rsqrt", "sinh", "cosh",
