@@ -91,7 +91,32 @@ def by_softmax(layer, r):
 
 @edit
 def by_lp(layer, r):
-    return layer.routing(f"moe.normalize {r} by lp {layer.c.pick('p', ['1.0', '2.0', '3.0'])} : {layer.type}")
+    p = layer.c.pick("p", ["1.0", "2.0", "3.0"])
+    if layer.b.noise is not None:
+        r = with_powers_in_f32(layer, r, p)
+    return layer.routing(f"moe.normalize {r} by lp {p} : {layer.type}")
+
+
+def with_powers_in_f32(layer, r, p):
+    """Weights whose p-th power is infinite or 0 in f32 become so themselves: the oracle's f64 has room for it."""
+    w, n = weights_of(layer, r), layer.b.fresh()[1:]
+    layer.b.line(f"""%{n} = moe.map (%a{n} = {w.name}) : ({w.type}) -> {w.type} {{
+      %x{n} = arith.extf %a{n} : f32 to f64
+      %p{n} = arith.constant {p} : f64
+      %l{n} = arith.constant 3.4028234e38 : f64
+      %s{n} = arith.constant 1.2e-38 : f64
+      %z{n} = arith.constant 0.0 : f64
+      %i{n} = arith.constant 0x7FF0000000000000 : f64
+      %b{n} = math.absf %x{n} : f64
+      %q{n} = math.powf %b{n}, %p{n} : f64
+      %c{n} = arith.cmpf ogt, %q{n}, %l{n} : f64
+      %d{n} = arith.cmpf olt, %q{n}, %s{n} : f64
+      %e{n} = arith.select %d{n}, %z{n}, %x{n} : f64
+      %f{n} = arith.select %c{n}, %i{n}, %e{n} : f64
+      %y{n} = arith.truncf %f{n} : f64 to f32
+      moe.yield %y{n} : f32
+    }}""")
+    return layer.routing(f"moe.with_weights {r}, %{n} : {layer.type}, {w.type}")
 
 
 @edit

@@ -177,12 +177,13 @@ class Checker:
 
     def compile_and_run(self, cases, plain, expected, folder):
         artefact = folder / "model.so"
-        tool("moe-compile", plain, "-o", artefact, timeout=300)
+        levels = [f"--level={level}" for level in self.levels]
+        tool("moe-compile", plain, *levels, "-o", artefact, timeout=300)
         errors = {}
         if self.options.twice:
             other = folder / "elsewhere"
             other.mkdir()
-            tool("moe-compile", "../plain.mlir", "-o", "other.so", cwd=other, timeout=300)
+            tool("moe-compile", "../plain.mlir", *levels, "-o", "other.so", cwd=other, timeout=300)
             if artefact.read_bytes() != (other / "other.so").read_bytes():
                 raise ToolError("moe-compile wrote two different artefacts")
         for case in cases:
