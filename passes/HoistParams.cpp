@@ -16,8 +16,7 @@ namespace moe {
 #include "passes/Passes.h.inc"
 } // namespace moe
 
-//===-- Conversions and packing
-//-------------------------------------------------------------------------------------===//
+//===-- Conversions and packing -------------------------------------------===//
 
 /// The conversion below the views (slices and reshapes) of a weight, or null.
 static Operation *castBelowViews(Value weight) {
@@ -70,8 +69,7 @@ static void foldConversions(grouped::PackOp pack) {
   }
 }
 
-//===-- Steps
-//-------------------------------------------------------------------------------------------------------===//
+//===-- Steps -------------------------------------------------------------===//
 
 static int64_t bytesOf(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);

@@ -55,14 +55,15 @@ struct moert_tensor {
 /* What a call may use besides its arguments. One context serves one call at a
  * time. */
 struct moert_context {
-  uint8_t *workspace; /* MOERT_ALIGNMENT bytes aligned; contents are not kept
-                         between calls */
+  /* Aligned to MOERT_ALIGNMENT bytes. Contents are not kept between calls. */
+  uint8_t *workspace;
   int64_t workspace_bytes; /* at least what moe_F_workspace_L returned */
   int32_t threads;         /* threads to use, at least 1 */
   int32_t error;           /* set by the callee, see moert_code */
   int64_t error_values[4];
-  int64_t *loads; /* null, or one counter per expert of every routing in order;
-                     the entry ADDS tokens per expert */
+  /* Null, or one counter per expert of every routing in order, to which the
+   * entry adds the number of tokens that the expert got. */
+  int64_t *loads;
 };
 
 /* What a generated function returns and leaves in moert_context.error. */
@@ -72,13 +73,19 @@ enum moert_code {
   MOERT_CODE_INDEX = 3      /* index out of range. values: index, limit */
 };
 
-/* For a model function F and an instruction set level L (avx2, avx512,
- * avx512bf16) an artefact exports moe_F_L             args: inputs, constants,
- * results    runs the function; results are allocated by the caller
- *   moe_F_prepare<i>_L  args: params, constants it makes    step i of what
- * depends on weights alone; once, at load of type moert_function, and
- *   moe_F_workspace_L   args as moe_F_L, only the shapes of the inputs are
- * read; returns bytes of type moert_workspace_function. */
+/* What an artefact exports for a model function F and an instruction set level
+ * L (avx2, avx512, avx512bf16).
+ *
+ * moe_F_L, a moert_function, runs the model. Its arguments are the inputs, the
+ * constants and the results, whose memory is the caller's.
+ *
+ * moe_F_prepare<i>_L, a moert_function, is step i of what depends on weights
+ * alone and runs once, at load. Its arguments are params, then the constants
+ * that it makes.
+ *
+ * moe_F_workspace_L, a moert_workspace_function, takes the arguments of
+ * moe_F_L, reads only the shapes of the inputs, and returns the bytes of
+ * workspace that moe_F_L needs. */
 typedef int32_t (*moert_function)(struct moert_context *,
                                   struct moert_tensor **args);
 typedef int64_t (*moert_workspace_function)(struct moert_context *,

@@ -1,12 +1,11 @@
 /* libmoert: loads an artefact of moe-compile and a checkpoint, and runs the
  * model. The whole public interface, C99.
  *
- *   moert_module  *module;  moert_module_open("mixtral.so", &module, &error);
- *   moert_weights *weights; moert_weights_open("model.safetensors", &weights,
- * &error); moert_session *session; moert_session_create(module, weights,
- * &options, &session, &error); moert_session_result_types(session, inputs,
- * results, &error);   // fills in shapes moert_session_invoke(session, inputs,
- * results, &error);
+ *   moert_module_open("mixtral.so", &module, &error);
+ *   moert_weights_open("model.safetensors", &weights, &error);
+ *   moert_session_create(module, weights, &options, &session, &error);
+ *   moert_session_result_types(session, inputs, results, &error);
+ *   moert_session_invoke(session, inputs, results, &error);
  *
  * Every function that can fail returns a moert_status and, if `error` is not
  * null, fills it in. Nothing is left half done: after a failure the output
@@ -41,13 +40,11 @@ typedef enum moert_status {
   MOERT_RUN_ERROR = 1,      /* the model reported an error while running */
   MOERT_USAGE = 2,          /* a wrong argument of the caller */
   MOERT_RESULTS_DIFFER = 3, /* tools only: not the expected values */
-  MOERT_MALFORMED =
-      4, /* an input file breaks its format, or lacks what was asked of it */
-  MOERT_IO = 5,     /* the system refused to read or write */
-  MOERT_MEMORY = 6, /* memory or another resource does not suffice */
-  MOERT_NO_DEVICE =
-      7, /* no such device, or a CPU without the instructions needed */
-  MOERT_PEER_LOST = 8 /* reserved: a process of the group is gone */
+  MOERT_MALFORMED = 4, /* a file breaks its format, or lacks what is needed */
+  MOERT_IO = 5,        /* the system refused to read or write */
+  MOERT_MEMORY = 6,    /* memory or another resource does not suffice */
+  MOERT_NO_DEVICE = 7, /* no device, or a CPU without the instructions */
+  MOERT_PEER_LOST = 8  /* reserved: a process of the group is gone */
 } moert_status;
 
 /* Filled in by the callee; never allocates. A longer text is cut. */
@@ -63,9 +60,7 @@ MOERT_API const char *moert_dtype_name(int32_t dtype);
 /* Bytes of one element; 0 for an unknown number. */
 MOERT_API int64_t moert_dtype_bytes(int32_t dtype);
 
-/* ---- artefacts
- * ----------------------------------------------------------------------------------------------
- */
+/* ---- artefacts ---------------------------------------------------------- */
 
 typedef struct moert_module moert_module;
 
@@ -83,8 +78,7 @@ typedef struct moert_function_info {
   const char *name;
   int32_t inputs;
   int32_t results;
-  int32_t params;   /* tensors wanted from the checkpoint; a stacked one counts
-                       once */
+  int32_t params;   /* tensors of the checkpoint; a stacked one counts once */
   int32_t routings; /* routing steps whose loads are counted */
 } moert_function_info;
 
@@ -134,9 +128,7 @@ MOERT_API moert_status moert_function_routing(const moert_module *module,
                                               moert_routing_info *info,
                                               moert_error *error);
 
-/* ---- checkpoints
- * ---------------------------------------------------------------------------------------------
- */
+/* ---- checkpoints -------------------------------------------------------- */
 
 typedef struct moert_weights moert_weights;
 
@@ -151,9 +143,7 @@ MOERT_API moert_status moert_weights_open(const char *path,
 MOERT_API void moert_weights_close(moert_weights *weights);
 MOERT_API int64_t moert_weights_count(const moert_weights *weights);
 
-/* ---- sessions
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- sessions ----------------------------------------------------------- */
 
 typedef struct moert_session moert_session;
 
@@ -167,10 +157,10 @@ typedef struct moert_options {
   int32_t function;   /* index in the module */
   int32_t threads;    /* 0: as many as this process may use */
   const char *prefix; /* put before every param name; null: "" */
-  const char *level;  /* instruction set level; null: $MOE_CPU, else the best of
-                         this CPU and the artefact */
-  int32_t collect_loads;   /* nonzero: count tokens per expert, see
-                              moert_session_loads */
+  /* Instruction set level. Null: $MOE_CPU, or else the best that both this CPU
+   * and the artefact have. */
+  const char *level;
+  int32_t collect_loads;   /* nonzero: count what moert_session_loads returns */
   moert_progress progress; /* may be null */
   void *progress_data;
 } moert_options;

@@ -11,8 +11,7 @@
 namespace moe::tools {
 
 /// Lines of text, one bar an expert, scaled to the busiest one:
-///   routing 0: 8 experts, up to 2 a token, 26 rows, the busiest has 1.85 times
-///   the mean
+///   routing 0: 8 experts, 26 rows, the busiest has 1.85 times the mean
 ///     expert 0  ############                     5  19.2%
 /// `choices` 0 means no bound.
 std::string loadText(int routing, std::span<const int64_t> loads,

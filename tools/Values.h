@@ -27,8 +27,7 @@ using moert::Array;
 ///   @x.npy                   the first array of a file
 ///   +x.npy                   the next array of a file read before
 ///   @x.safetensors:name      a tensor of a checkpoint (file or directory)
-///   -                        .npy on the standard input; again for its next
-///   array
+///   -                        the next .npy on the standard input
 /// One reader serves one command line: it remembers how far each file has been
 /// read.
 class ValueReader {
@@ -75,8 +74,9 @@ Comparison compareValues(int index, const Array &actual, const Array &expected,
                          std::optional<double> rtol);
 
 /// Writes what --output says; nothing becomes visible before commit().
-///   @y.npy   replaces the file      +y.npy   appends to it      @-   .npy on
-///   the standard output
+///   @y.npy   replaces the file
+///   +y.npy   appends to it
+///   @-       .npy on the standard output
 ///   -        text on the standard output, at most `most` elements a value
 ///   (empty)  nothing
 class ValueWriter {

@@ -62,7 +62,7 @@ struct Options {
   bool list = false;
 };
 
-//===- Types and values of the command line and of the interpreter --------===//
+//===-- Types and values of the command line and of the interpreter -------===//
 
 std::string text(Type type) {
   std::string text;
@@ -153,7 +153,7 @@ moe::reference::Value inputOf(const Array &array, Type type, size_t index,
   return valueOf(array, !tensor);
 }
 
-//===- The model ----------------------------------------------------------===//
+//===-- The model ---------------------------------------------------------===//
 
 std::vector<func::FuncOp> entriesOf(ModuleOp module) {
   std::vector<func::FuncOp> entries;

@@ -9,8 +9,7 @@ using namespace mlir;
 
 namespace moe::reference {
 
-//===- Constants
-//------------------------------------------------------------------------------------------------===//
+//===-- Constants ---------------------------------------------------------===//
 
 static Value valueOf(Attribute attribute) {
   if (auto number = dyn_cast<FloatAttr>(attribute))
@@ -36,8 +35,7 @@ static void constant(arith::ConstantOp op, Frame &frame) {
   frame.set(op.getResult(), valueOf(op.getValue()));
 }
 
-//===- Floats
-//---------------------------------------------------------------------------------------------------===//
+//===-- Floats ------------------------------------------------------------===//
 
 /// NaN if either is NaN, and -0 below +0, as arith defines.
 static double maximum(double a, double b) {
@@ -115,8 +113,7 @@ static void compareFloats(arith::CmpFOp op, Frame &frame) {
                               });
 }
 
-//===- Integers
-//-------------------------------------------------------------------------------------------------===//
+//===-- Integers ----------------------------------------------------------===//
 
 /// The bits of an integer as an unsigned number.
 static uint64_t bitsOf(Type type, int64_t value) {
@@ -239,8 +236,7 @@ static void absoluteInteger(math::AbsIOp op, Frame &frame) {
   });
 }
 
-//===- Choice and conversion
-//------------------------------------------------------------------------------------===//
+//===-- Choice and conversion ---------------------------------------------===//
 
 static void select(arith::SelectOp op, Frame &frame) {
   bool whole = !isa<ShapedType>(op.getCondition().getType());
@@ -305,7 +301,7 @@ static void floatToInteger(Op op, Frame &frame) {
   });
 }
 
-//===------------------------------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 template <typename Op, double (*function)(double)>
 static void addUnary(OpTable &table) {

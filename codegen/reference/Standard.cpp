@@ -7,8 +7,7 @@ using namespace mlir;
 
 namespace moe::reference {
 
-//===- func, scf
-//------------------------------------------------------------------------------------------------===//
+//===-- func, scf ---------------------------------------------------------===//
 
 static void setAll(Frame &frame, ResultRange results, ArrayRef<Value> values) {
   for (auto [result, value] : llvm::zip(results, values))
@@ -52,8 +51,7 @@ static void branch(scf::IfOp op, Frame &frame) {
     setAll(frame, op.getResults(), frame.run(region, {}));
 }
 
-//===- tensor
-//---------------------------------------------------------------------------------------------------===//
+//===-- tensor ------------------------------------------------------------===//
 
 static Shape indices(Frame &frame, ValueRange values) {
   Shape shape;
