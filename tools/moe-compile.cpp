@@ -150,8 +150,8 @@ int main(int argc, char **argv) {
       ->capture_default_str();
   app.add_option("--emit", options.emit,
                  "phase to stop after: level 1, 2 or 3, code, artefact")
-      ->check(CLI::IsMember(
-          {"mlir", "grouped", "cpu", "llvm", "asm", "obj", "so"}))
+      ->check(
+          CLI::IsMember({"mlir", "grouped", "cpu", "llvm", "asm", "obj", "so"}))
       ->capture_default_str();
   app.add_option("--level", options.levels,
                  "instruction set levels, all by default; the first one for "

@@ -17,10 +17,9 @@ namespace moe::cpu {
 static Value fieldAddress(Frame &f, Value base, int64_t offset) {
   if (offset == 0)
     return base;
-  return LLVM::GEPOp::create(f.builder, f.loc, base.getType(),
-                             f.builder.getI8Type(), base,
-                             ArrayRef<LLVM::GEPArg>{
-                                 static_cast<int32_t>(offset)});
+  return LLVM::GEPOp::create(
+      f.builder, f.loc, base.getType(), f.builder.getI8Type(), base,
+      ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(offset)});
 }
 
 static Value loadField(Frame &f, Value base, int64_t offset, Type type) {

@@ -95,8 +95,8 @@ compileObjects(ModuleOp grouped, ArrayRef<Level> levels,
   std::vector<llvm::thread> threads;
   for (size_t i = 0; i < levels.size(); ++i)
     threads.emplace_back(std::optional<unsigned>(kStackBytes), [&, i] {
-      done[i] = succeeded(lowerAndEmit(*modules[i], levels[i],
-                                       CodeKind::Object, objects[i]));
+      done[i] = succeeded(
+          lowerAndEmit(*modules[i], levels[i], CodeKind::Object, objects[i]));
     });
   for (llvm::thread &thread : threads)
     thread.join();
@@ -113,8 +113,7 @@ FailureOr<SmallVector<char, 0>> compileArtefact(ModuleOp grouped,
     return failure();
   SmallVector<SmallVector<char, 0>> objects(levels.size() + 1);
   if (failed(compileObjects(
-          grouped, levels,
-          MutableArrayRef(objects).take_front(levels.size()))))
+          grouped, levels, MutableArrayRef(objects).take_front(levels.size()))))
     return failure();
   OwningOpRef<ModuleOp> description =
       descriptionModule(grouped.getContext(), *json);

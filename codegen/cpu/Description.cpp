@@ -143,8 +143,7 @@ FailureOr<int64_t> FunctionDescriber::param(func::FuncOp function,
     if (params[i] == described)
       return static_cast<int64_t>(i);
     if (params[i]["name"] == described["name"])
-      return function.emitOpError("uses param ")
-             << name << " with two types";
+      return function.emitOpError("uses param ") << name << " with two types";
   }
   params.push_back(described);
   return static_cast<int64_t>(params.size() - 1);
@@ -210,8 +209,8 @@ FailureOr<Json> FunctionDescriber::describe() {
   bool constantsBegan = false;
   for (BlockArgument argument : entry.getArguments()) {
     unsigned number = argument.getArgNumber();
-    bool constant = entry.getArgAttr(number, kParam) ||
-                    entry.getArgAttr(number, kStep);
+    bool constant =
+        entry.getArgAttr(number, kParam) || entry.getArgAttr(number, kStep);
     if (!constant && constantsBegan)
       return entry.emitOpError("has input ")
              << number << " after the first constant";
@@ -228,9 +227,8 @@ FailureOr<Json> FunctionDescriber::describe() {
       return failure();
   Json routings = Json::array();
   for (grouped::PlanOp plan : reportedPlans(extents))
-    routings.push_back(
-        {{"experts", plan.getExperts()},
-         {"choices", plan.getIds().getType().getDimSize(1)}});
+    routings.push_back({{"experts", plan.getExperts()},
+                        {"choices", plan.getIds().getType().getDimSize(1)}});
   return Json{{"name", entry.getSymName().str()},
               {"inputs", inputs},
               {"results", results},

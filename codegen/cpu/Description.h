@@ -30,8 +30,8 @@ std::string workspaceSymbol(mlir::func::FuncOp entry);
 std::string stepSymbol(mlir::func::FuncOp entry, size_t step);
 
 /// The JSON text of the description.
-mlir::FailureOr<std::string>
-describe(llvm::ArrayRef<EntryFunctions> entries, llvm::ArrayRef<Level> levels);
+mlir::FailureOr<std::string> describe(llvm::ArrayRef<EntryFunctions> entries,
+                                      llvm::ArrayRef<Level> levels);
 
 /// A module in the LLVM dialect that holds nothing but the description, framed
 /// as runtime/Abi.h says.

@@ -48,8 +48,8 @@ private:
   Value at(Value base, Value offset) {
     return LLVM::GEPOp::create(
         builder, frame.loc, pointer, builder.getI8Type(), base,
-        ValueRange{convertNumber(builder, frame.loc, offset,
-                                 builder.getI64Type())});
+        ValueRange{
+            convertNumber(builder, frame.loc, offset, builder.getI64Type())});
   }
   Value code(int32_t value) {
     return arith::ConstantIntOp::create(builder, frame.loc, value, 32);
@@ -149,8 +149,7 @@ void FunctionEmitter::bindMemory(Value base) {
     frame.memrefs[number] =
         flatMemref(builder, frame.loc, data, storage.element);
   }
-  frame.counters =
-      flatMemref(builder, frame.loc, base, builder.getI64Type());
+  frame.counters = flatMemref(builder, frame.loc, base, builder.getI64Type());
 }
 
 void FunctionEmitter::bindScratch(Value base, Value thread) {
@@ -178,9 +177,8 @@ void FunctionEmitter::emitRegion(Value base) {
     memref::StoreOp::create(builder, frame.loc, zero, frame.counters,
                             ValueRange{frame.constant(8 * i)});
   omp::ParallelOperands operands;
-  operands.numThreads =
-      convertNumber(builder, frame.loc, toI64(frame.threads),
-                    builder.getI32Type());
+  operands.numThreads = convertNumber(builder, frame.loc, toI64(frame.threads),
+                                      builder.getI32Type());
   auto parallel = omp::ParallelOp::create(builder, frame.loc, operands);
   func::FuncOp number =
       declare("omp_get_thread_num", {}, {builder.getI32Type()});
@@ -233,8 +231,7 @@ void FunctionEmitter::emitBody(bool ownMemory) {
   cloneScalars(source.front());
   emitRegion(base);
   if (ownMemory)
-    func::CallOp::create(builder, loc,
-                         declare("omp_free", {pointer, i64}, {}),
+    func::CallOp::create(builder, loc, declare("omp_free", {pointer, i64}, {}),
                          ValueRange{base, zero});
   func::ReturnOp::create(builder, loc, readError(frame));
 }

@@ -41,9 +41,7 @@ Value Frame::max(Value a, Value b) {
 Value Frame::div(Value a, Value b) {
   return arith::DivUIOp::create(builder, loc, a, b);
 }
-Value Frame::ceilDiv(Value a, Value b) {
-  return div(add(a, add(b, -1)), b);
-}
+Value Frame::ceilDiv(Value a, Value b) { return div(add(a, add(b, -1)), b); }
 Value Frame::toIndex(Value integer) {
   return convertNumber(builder, loc, integer, builder.getIndexType());
 }
@@ -82,8 +80,7 @@ Ref Frame::ref(unsigned storage, Type type) {
   ref.layout.storage = storage;
   ref.layout.strides = {schedule.storage(storage).rowStride, 1};
   ref.rowElements = schedule.storage(storage).rowStride;
-  ref.scratch =
-      schedule.storage(storage).kind == Storage::Kind::Scratch;
+  ref.scratch = schedule.storage(storage).kind == Storage::Kind::Scratch;
   return ref;
 }
 
@@ -100,8 +97,7 @@ Value Frame::wholeRowAddress(const Ref &ref, Value row) {
   return rowAddress(ref, ref.groupRows ? add(row, groupBegin) : row);
 }
 
-Value Frame::load(const Ref &ref, Value address, int64_t count,
-                  int64_t width) {
+Value Frame::load(const Ref &ref, Value address, int64_t count, int64_t width) {
   width = width == 0 ? lanes : width;
   if (ref.splat) {
     auto type = VectorType::get({width}, ref.type);
@@ -115,8 +111,7 @@ Value Frame::load(const Ref &ref, Value address, int64_t count,
   return convertNumber(builder, loc, vector, ref.type);
 }
 
-void Frame::store(const Ref &ref, Value address, Value vector,
-                  int64_t count) {
+void Frame::store(const Ref &ref, Value address, Value vector, int64_t count) {
   Type element = cast<MemRefType>(ref.memref.getType()).getElementType();
   storeLanes(builder, loc, convertNumber(builder, loc, vector, element),
              ref.memref, address, count);
@@ -124,8 +119,7 @@ void Frame::store(const Ref &ref, Value address, Value vector,
 
 Value Frame::loadScalar(const Ref &ref, Value address) {
   if (ref.splat)
-    return arith::ConstantOp::create(builder, loc,
-                                     cast<TypedAttr>(ref.splat));
+    return arith::ConstantOp::create(builder, loc, cast<TypedAttr>(ref.splat));
   Value value = memref::LoadOp::create(builder, loc, ref.memref, address);
   return convertNumber(builder, loc, value, ref.type);
 }
@@ -241,20 +235,20 @@ Value Frame::fillLanes(Value vector, int64_t count, Value other) {
   std::fill_n(exists.begin(), count, true);
   Value mask = arith::ConstantOp::create(
       builder, loc,
-      DenseElementsAttr::get(
-          cast<VectorType>(type.clone(builder.getI1Type())), exists));
+      DenseElementsAttr::get(cast<VectorType>(type.clone(builder.getI1Type())),
+                             exists));
   return arith::SelectOp::create(builder, loc, mask, vector, other);
 }
 
 void Frame::tasks(unsigned counter, Value count, Body body) {
-  auto loop = scf::WhileOp::create(builder, loc, builder.getIndexType(),
-                                   ValueRange{});
+  auto loop =
+      scf::WhileOp::create(builder, loc, builder.getIndexType(), ValueRange{});
   OpBuilder::InsertionGuard guard(builder);
   builder.createBlock(&loop.getBefore());
   Value one = arith::ConstantIntOp::create(builder, loc, 1, 64);
-  Value drawn = memref::AtomicRMWOp::create(
-      builder, loc, arith::AtomicRMWKind::addi, one, counters,
-      ValueRange{constant(counter * 8)});
+  Value drawn =
+      memref::AtomicRMWOp::create(builder, loc, arith::AtomicRMWKind::addi, one,
+                                  counters, ValueRange{constant(counter * 8)});
   Value task = toIndex(drawn);
   scf::ConditionOp::create(builder, loc, less(task, count), task);
   builder.createBlock(&loop.getAfter(), {}, builder.getIndexType(), loc);

@@ -16,8 +16,9 @@ struct Ref {
   mlir::Type type;    // element type of the tensor
   int64_t rowElements = 1;
   Layout layout;
-  bool scratch = false;   // holds one row only
-  bool groupRows = false; // rows are those of one group, numbered from its first
+  bool scratch = false; // holds one row only
+  bool groupRows =
+      false; // rows are those of one group, numbered from its first
   mlir::Attribute splat;
 };
 
@@ -33,8 +34,8 @@ public:
   const int64_t lanes; // of a vector of f32
 
   // Values of the call, of type index unless said otherwise.
-  mlir::Value context;                     // !llvm.ptr
-  llvm::SmallVector<mlir::Value> symbols;  // sizes of inputs
+  mlir::Value context;                    // !llvm.ptr
+  llvm::SmallVector<mlir::Value> symbols; // sizes of inputs
   mlir::Value threads;
   llvm::SmallVector<mlir::Value> memrefs;  // flat, of every storage
   mlir::Value counters;                    // memref<?xi64>, one a cache line
@@ -94,11 +95,11 @@ public:
                llvm::function_ref<void(mlir::Value, int64_t)> body,
                int64_t width = 0);
   /// The same with values carried from one vector to the next.
-  llvm::SmallVector<mlir::Value>
-  foldColumns(int64_t count, mlir::ValueRange initial,
-              llvm::function_ref<llvm::SmallVector<mlir::Value>(
-                  mlir::Value, int64_t, mlir::ValueRange)>
-                  body);
+  llvm::SmallVector<mlir::Value> foldColumns(
+      int64_t count, mlir::ValueRange initial,
+      llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, int64_t,
+                                                        mlir::ValueRange)>
+          body);
   /// `vector` with the lanes from `count` on replaced.
   mlir::Value fillLanes(mlir::Value vector, int64_t count, mlir::Value other);
 

@@ -33,8 +33,8 @@ public:
 private:
   void emitPlain();
   void emitCombined();
-  MatmulBlock block(Value group, Value rowBegin, Value rowEnd,
-                    Value panelBegin, Value panelEnd);
+  MatmulBlock block(Value group, Value rowBegin, Value rowEnd, Value panelBegin,
+                    Value panelEnd);
   SmallVector<Value> epilogueValues(const EpilogueSite &site);
   Value extra(const EpilogueSite &site, Value operand);
   void storeResults(const EpilogueSite &site);
@@ -91,8 +91,8 @@ Value MatmulPhase::extra(const EpilogueSite &site, Value operand) {
   Ref ref = f.ref(operand);
   Value row = f.constant(0);
   if (type.getRank() == 2) {
-    bool byGroup = type.hasStaticShape() &&
-                   type.getDimSize(0) == layout.experts;
+    bool byGroup =
+        type.hasStaticShape() && type.getDimSize(0) == layout.experts;
     row = byGroup ? site.group : site.row;
   } else {
     ref.layout.strides.clear();
@@ -132,15 +132,14 @@ void MatmulPhase::addToTokens(const EpilogueSite &site) {
   OpBuilder &b = f.builder;
   Ref slots = f.ref(op.getCombineSlots());
   int64_t choices = op.getCombineRows().getType().getDimSize(1);
-  Value slot =
-      f.toIndex(f.loadScalar(slots, f.rowAddress(slots, site.row)));
+  Value slot = f.toIndex(f.loadScalar(slots, f.rowAddress(slots, site.row)));
   Value token = f.div(slot, f.constant(choices));
   Value weight;
   Type f32 = b.getF32Type();
   if (op.getCombineWeights()) {
     Ref weights = f.ref(op.getCombineWeights());
-    Value at = f.add(f.rowAddress(weights, token),
-                     f.sub(slot, f.mul(token, choices)));
+    Value at =
+        f.add(f.rowAddress(weights, token), f.sub(slot, f.mul(token, choices)));
     weight = vector::BroadcastOp::create(
         b, f.loc, f.vectorOf(f32),
         convertNumber(b, f.loc, f.loadScalar(weights, at), f32));
@@ -245,58 +244,58 @@ void MatmulPhase::emitCombined() {
   auto [firstToken, lastToken] = f.rowRange(op.getCombineRows());
   Value panels = f.constant(layout.panels());
   Value perTask = panelsPerTask(panels, 8);
-  Value zero =
-      splatConstant(b, f.loc, b.getF32Type(), 0, f.lanes);
-  f.tasks(counter, f.ceilDiv(panels, perTask), [&, begin = firstToken,
-                                                end = lastToken](Value task) {
-    Value panelBegin = f.mul(task, perTask);
-    Value panelEnd = f.min(f.add(panelBegin, perTask), panels);
-    auto forTokens = [&](llvm::function_ref<void(Value, Value, int64_t)> body) {
-      f.loop(begin, end, [&](Value token) {
-        f.loop(panelBegin, panelEnd, [&](Value panel) {
-          forPanelColumns(panel, [&](Value column, int64_t lanes) {
-            body(token, column, lanes);
+  Value zero = splatConstant(b, f.loc, b.getF32Type(), 0, f.lanes);
+  f.tasks(counter, f.ceilDiv(panels, perTask),
+          [&, begin = firstToken, end = lastToken](Value task) {
+            Value panelBegin = f.mul(task, perTask);
+            Value panelEnd = f.min(f.add(panelBegin, perTask), panels);
+            auto forTokens =
+                [&](llvm::function_ref<void(Value, Value, int64_t)> body) {
+                  f.loop(begin, end, [&](Value token) {
+                    f.loop(panelBegin, panelEnd, [&](Value panel) {
+                      forPanelColumns(panel, [&](Value column, int64_t lanes) {
+                        body(token, column, lanes);
+                      });
+                    });
+                  });
+                };
+            forTokens([&](Value token, Value column, int64_t lanes) {
+              for (unsigned i = 0; i < op.getNumResults(); ++i)
+                f.store(sums(i), f.add(f.rowAddress(sums(i), token), column),
+                        zero, lanes);
+            });
+            auto emitGroup = [&](Value group, Value rowBegin, Value rowEnd) {
+              emitMatmul(b, f.loc, layout,
+                         block(group, rowBegin, rowEnd, panelBegin, panelEnd),
+                         [&](OpBuilder &, Location, const EpilogueSite &site) {
+                           addToTokens(site);
+                         });
+            };
+            if (plan) {
+              Ref filled = f.ref(f.schedule.filledGroups(plan), b.getI32Type());
+              Ref offsets = f.ref(plan.getOffsets());
+              Value groups = f.toIndex(f.loadScalar(filled, f.constant(0)));
+              f.loop(f.constant(0), groups, [&](Value place) {
+                Value group = f.toIndex(f.loadScalar(filled, f.add(place, 1)));
+                emitGroup(group, f.toIndex(f.loadScalar(offsets, group)),
+                          f.toIndex(f.loadScalar(offsets, f.add(group, 1))));
+              });
+            } else {
+              auto [rowBegin, rowEnd] = f.rowRange(op.getCombineSlots());
+              emitGroup(f.constant(0), rowBegin, rowEnd);
+            }
+            for (auto [number, result] : llvm::enumerate(op.getResults())) {
+              if (step.extra[number] == f.schedule.layout(result).storage)
+                continue;
+              Ref from = sums(number), to = f.ref(result);
+              forTokens([&](Value token, Value column, int64_t lanes) {
+                Value value = f.load(
+                    from, f.add(f.rowAddress(from, token), column), lanes);
+                f.store(to, f.add(f.rowAddress(to, token), column),
+                        convertNumber(b, f.loc, value, to.type), lanes);
+              });
+            }
           });
-        });
-      });
-    };
-    forTokens([&](Value token, Value column, int64_t lanes) {
-      for (unsigned i = 0; i < op.getNumResults(); ++i)
-        f.store(sums(i), f.add(f.rowAddress(sums(i), token), column), zero,
-                lanes);
-    });
-    auto emitGroup = [&](Value group, Value rowBegin, Value rowEnd) {
-      emitMatmul(b, f.loc, layout,
-                 block(group, rowBegin, rowEnd, panelBegin, panelEnd),
-                 [&](OpBuilder &, Location, const EpilogueSite &site) {
-                   addToTokens(site);
-                 });
-    };
-    if (plan) {
-      Ref filled = f.ref(f.schedule.filledGroups(plan), b.getI32Type());
-      Ref offsets = f.ref(plan.getOffsets());
-      Value groups = f.toIndex(f.loadScalar(filled, f.constant(0)));
-      f.loop(f.constant(0), groups, [&](Value place) {
-        Value group = f.toIndex(f.loadScalar(filled, f.add(place, 1)));
-        emitGroup(group, f.toIndex(f.loadScalar(offsets, group)),
-                  f.toIndex(f.loadScalar(offsets, f.add(group, 1))));
-      });
-    } else {
-      auto [rowBegin, rowEnd] = f.rowRange(op.getCombineSlots());
-      emitGroup(f.constant(0), rowBegin, rowEnd);
-    }
-    for (auto [number, result] : llvm::enumerate(op.getResults())) {
-      if (step.extra[number] == f.schedule.layout(result).storage)
-        continue;
-      Ref from = sums(number), to = f.ref(result);
-      forTokens([&](Value token, Value column, int64_t lanes) {
-        Value value =
-            f.load(from, f.add(f.rowAddress(from, token), column), lanes);
-        f.store(to, f.add(f.rowAddress(to, token), column),
-                convertNumber(b, f.loc, value, to.type), lanes);
-      });
-    }
-  });
 }
 
 void MatmulPhase::emit() {

@@ -55,17 +55,16 @@ void emitLoopPhase(Frame &f, unsigned counter, const Step &step) {
             emitSerial(f, inner);
             continue;
           }
-          Value tensor = inner.kind == Step::Kind::Copy ? inner.value
-                                                        : rowsOf(inner.op);
+          Value tensor =
+              inner.kind == Step::Kind::Copy ? inner.value : rowsOf(inner.op);
           auto [begin, end] = f.rowRange(tensor);
           f.loop(begin, end, [&](Value row) { emitRow(f, inner, row); });
         }
       };
       Value low = f.constant(op.getBounds()[number]);
       Value high = f.constant(op.getBounds()[number + 1]);
-      f.ifThen(f.less(group, high), [&] {
-        f.ifThen(f.less(f.add(low, -1), group), emitBody);
-      });
+      f.ifThen(f.less(group, high),
+               [&] { f.ifThen(f.less(f.add(low, -1), group), emitBody); });
     }
     f.group = f.groupBegin = f.groupEnd = Value();
   });
@@ -79,9 +78,8 @@ static Value stridedMemref(Frame &f, Value tensor) {
                                         ref.layout.offset, ref.layout.strides);
   Type element = cast<MemRefType>(ref.memref.getType()).getElementType();
   return memref::ReinterpretCastOp::create(
-      f.builder, f.loc,
-      MemRefType::get(type.getShape(), element, strided), ref.memref,
-      ref.layout.offset, type.getShape(), ref.layout.strides);
+      f.builder, f.loc, MemRefType::get(type.getShape(), element, strided),
+      ref.memref, ref.layout.offset, type.getShape(), ref.layout.strides);
 }
 
 void emitPackPhase(Frame &f, unsigned counter, const Step &step) {

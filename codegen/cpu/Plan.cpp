@@ -31,8 +31,7 @@ struct PlanEmitter {
     return f.toIndex(f.loadScalar(ref, at));
   }
   void set(const Ref &ref, Value at, Value value) {
-    f.storeScalar(ref, at,
-                  convertNumber(f.builder, f.loc, value, ref.type));
+    f.storeScalar(ref, at, convertNumber(f.builder, f.loc, value, ref.type));
   }
   /// body(token, slot of the token, expert) for all slots that hold one.
   void forSlots(
@@ -43,9 +42,9 @@ struct PlanEmitter {
       Value first = f.rowAddress(ids, token);
       f.loop(f.constant(0), f.constant(ids.rowElements), [&](Value slot) {
         Value expert = get(ids, f.add(first, slot));
-        Value inside = arith::CmpIOp::create(f.builder, f.loc,
-                                             arith::CmpIPredicate::ult, expert,
-                                             f.constant(experts));
+        Value inside =
+            arith::CmpIOp::create(f.builder, f.loc, arith::CmpIPredicate::ult,
+                                  expert, f.constant(experts));
         auto choice = scf::IfOp::create(f.builder, f.loc, inside,
                                         /*withElseRegion=*/true);
         OpBuilder::InsertionGuard guard(f.builder);
@@ -69,18 +68,18 @@ struct PlanEmitter {
     addLoads();
     // offsets[e + 1] becomes the first row of expert e, and the filled groups
     // are listed.
-    SmallVector<Value> sums = f.fold(
-        zero, all, {zero, zero},
-        [&](Value e, ValueRange so) -> SmallVector<Value> {
-          Value at = f.add(e, 1);
-          Value count = get(offsets, at);
-          set(offsets, at, so[0]);
-          set(groups, f.add(so[1], 1), e);
-          Value some = f.less(zero, count);
-          Value more = arith::SelectOp::create(f.builder, f.loc, some,
-                                               f.add(so[1], 1), so[1]);
-          return {f.add(so[0], count), more};
-        });
+    SmallVector<Value> sums =
+        f.fold(zero, all, {zero, zero},
+               [&](Value e, ValueRange so) -> SmallVector<Value> {
+                 Value at = f.add(e, 1);
+                 Value count = get(offsets, at);
+                 set(offsets, at, so[0]);
+                 set(groups, f.add(so[1], 1), e);
+                 Value some = f.less(zero, count);
+                 Value more = arith::SelectOp::create(f.builder, f.loc, some,
+                                                      f.add(so[1], 1), so[1]);
+                 return {f.add(so[0], count), more};
+               });
     set(groups, zero, sums[1]);
     // Placing a row moves offsets[e + 1] on, to the end of expert e at last.
     int64_t choices = ids.rowElements;

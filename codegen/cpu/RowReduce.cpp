@@ -44,9 +44,9 @@ struct Reducer {
       double infinity = std::numeric_limits<double>::infinity();
       return splat(f.builder.getFloatAttr(type, max ? -infinity : infinity));
     }
-    return splat(f.builder.getI64IntegerAttr(
-        max ? std::numeric_limits<int64_t>::min()
-            : std::numeric_limits<int64_t>::max()));
+    return splat(
+        f.builder.getI64IntegerAttr(max ? std::numeric_limits<int64_t>::min()
+                                        : std::numeric_limits<int64_t>::max()));
   }
   Value combine(Value a, Value b) const {
     OpBuilder &builder = f.builder;
@@ -94,8 +94,7 @@ struct Reducer {
     Value total = f.foldColumns(
         count, start,
         [&](Value column, int64_t lanes, ValueRange so) -> SmallVector<Value> {
-          Value term =
-              make(widen(f.load(ref, f.add(address, column), lanes)));
+          Value term = make(widen(f.load(ref, f.add(address, column), lanes)));
           return {combine(so[0], f.fillLanes(term, lanes, start))};
         })[0];
     return horizontal(total);
@@ -117,8 +116,9 @@ struct Around {
   int64_t outer = 1, reduced = 1, inner = 1;
   Around(RankedTensorType type, int64_t dimension) {
     for (int64_t d = 1; d < type.getRank(); ++d)
-      (d < dimension ? outer : d == dimension ? reduced : inner) *=
-          type.getDimSize(d);
+      (d < dimension    ? outer
+       : d == dimension ? reduced
+                        : inner) *= type.getDimSize(d);
   }
 };
 } // namespace
@@ -215,9 +215,9 @@ void emitSoftmaxRow(Frame &f, SoftmaxOp op, Value row) {
       };
       Value none = f.constant(0), all = f.constant(around.reduced);
       Value top = max.column(in, none, all, at(first), lanes, same);
-      Value total = sum.column(
-          in, none, all, at(first), lanes,
-          [&](Value x) { return expOfDistance(f, x, top); });
+      Value total = sum.column(in, none, all, at(first), lanes, [&](Value x) {
+        return expOfDistance(f, x, top);
+      });
       f.loop(none, all, [&](Value i) {
         Value x = sum.widen(f.load(in, at(first)(i), lanes));
         Value y = arith::DivFOp::create(f.builder, f.loc,
@@ -242,15 +242,14 @@ void emitSoftmaxOverRows(Frame &f, SoftmaxOp op) {
       };
     };
     Value top = max.column(in, begin, end, at(in), lanes, same);
-    Value total =
-        sum.column(in, begin, end, at(in), lanes,
-                   [&](Value x) { return expOfDistance(f, x, top); });
+    Value total = sum.column(in, begin, end, at(in), lanes,
+                             [&](Value x) { return expOfDistance(f, x, top); });
     f.loop(begin, end, [&](Value row) {
       Value x = sum.widen(f.load(in, at(in)(row), lanes));
       Value y = arith::DivFOp::create(f.builder, f.loc,
                                       expOfDistance(f, x, top), total);
-      f.store(out, at(out)(row),
-              convertNumber(f.builder, f.loc, y, out.type), lanes);
+      f.store(out, at(out)(row), convertNumber(f.builder, f.loc, y, out.type),
+              lanes);
     });
   });
 }
@@ -287,8 +286,8 @@ void emitRmsNormRow(Frame &f, RmsNormOp op, Value row) {
       Value w = sum.widen(f.load(weight, f.add(weights, column), lanes));
       Value scaled = arith::MulFOp::create(b, f.loc, x, scale);
       Value y = arith::MulFOp::create(b, f.loc, scaled, w);
-      f.store(out, f.add(target, column),
-              convertNumber(b, f.loc, y, out.type), lanes);
+      f.store(out, f.add(target, column), convertNumber(b, f.loc, y, out.type),
+              lanes);
     });
   });
 }

@@ -23,8 +23,7 @@ struct TopK {
   unsigned bits() const { return whole.getWidth(); }
   Value integers(const llvm::APInt &value) const {
     return arith::ConstantOp::create(
-        f.builder, f.loc,
-        DenseElementsAttr::get(f.vectorOf(whole), value));
+        f.builder, f.loc, DenseElementsAttr::get(f.vectorOf(whole), value));
   }
   Value taken() const {
     return integers(llvm::APInt::getSignedMinValue(bits()));
@@ -42,11 +41,11 @@ struct TopK {
     Value flip = arith::AndIOp::create(
         b, f.loc, sign, integers(llvm::APInt::getSignedMaxValue(bits())));
     Value order = arith::XOrIOp::create(b, f.loc, raw, flip);
-    Value nan = arith::CmpFOp::create(b, f.loc, arith::CmpFPredicate::UNO,
-                                      key, key);
+    Value nan =
+        arith::CmpFOp::create(b, f.loc, arith::CmpFPredicate::UNO, key, key);
     return arith::SelectOp::create(
-        b, f.loc, nan,
-        integers(llvm::APInt::getSignedMinValue(bits()) + 1), order);
+        b, f.loc, nan, integers(llvm::APInt::getSignedMinValue(bits()) + 1),
+        order);
   }
 
   Value largest(const Ref &keys) const {
@@ -54,8 +53,7 @@ struct TopK {
     Value best = f.foldColumns(
         experts, start,
         [&](Value column, int64_t lanes, ValueRange so) -> SmallVector<Value> {
-          Value key =
-              f.fillLanes(f.load(keys, column, lanes), lanes, start);
+          Value key = f.fillLanes(f.load(keys, column, lanes), lanes, start);
           return {arith::MaxSIOp::create(f.builder, f.loc, so[0], key)};
         })[0];
     return vector::ReductionOp::create(f.builder, f.loc,
@@ -76,9 +74,9 @@ struct TopK {
     Value first = f.foldColumns(
         experts, none,
         [&](Value column, int64_t lanes, ValueRange so) -> SmallVector<Value> {
-          Value found = arith::CmpIOp::create(
-              b, f.loc, arith::CmpIPredicate::eq, f.load(keys, column, lanes),
-              wanted);
+          Value found =
+              arith::CmpIOp::create(b, f.loc, arith::CmpIPredicate::eq,
+                                    f.load(keys, column, lanes), wanted);
           Value base = vector::BroadcastOp::create(
               b, f.loc, f.vectorOf(whole),
               convertNumber(b, f.loc, column, whole));

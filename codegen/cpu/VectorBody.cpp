@@ -21,9 +21,8 @@ Value splatConstant(OpBuilder &builder, Location loc, Type element,
   else
     number = builder.getIntegerAttr(element, static_cast<int64_t>(value));
   if (lanes > 0)
-    number =
-        DenseElementsAttr::get(VectorType::get({lanes}, element),
-                               ArrayRef<Attribute>{number});
+    number = DenseElementsAttr::get(VectorType::get({lanes}, element),
+                                    ArrayRef<Attribute>{number});
   return arith::ConstantOp::create(builder, loc, number);
 }
 
@@ -80,9 +79,7 @@ struct Formula {
     return arith::DivFOp::create(builder, loc, a, b);
   }
   Value exp(Value x) const { return math::ExpOp::create(builder, loc, x); }
-  Value negate(Value x) const {
-    return arith::NegFOp::create(builder, loc, x);
-  }
+  Value negate(Value x) const { return arith::NegFOp::create(builder, loc, x); }
   Value relu(Value x) const {
     return arith::MaximumFOp::create(builder, loc, x, number(0));
   }
@@ -100,8 +97,7 @@ struct Formula {
     if (isa<SoftplusOp>(op)) {
       // max(x, 0) + log(1 + exp(-|x|)) does not overflow.
       Value distance = math::AbsFOp::create(builder, loc, x);
-      Value rest =
-          math::Log1pOp::create(builder, loc, exp(negate(distance)));
+      Value rest = math::Log1pOp::create(builder, loc, exp(negate(distance)));
       return add(relu(x), rest);
     }
     Value half = mul(x, number(0.5));
@@ -162,16 +158,14 @@ void emitOnVectors(OpBuilder &builder, Location loc, Operation *op,
 
 SmallVector<Value> emitBlockOnVectors(OpBuilder &builder, Location loc,
                                       Block &block, ValueRange arguments,
-                                      int64_t lanes,
-                                      const IRMapping &scalars) {
+                                      int64_t lanes, const IRMapping &scalars) {
   IRMapping mapping;
   mapping.map(block.getArguments(), arguments);
   auto spread = [&](Value value) {
     if (!mapping.contains(value))
       mapping.map(value,
                   vector::BroadcastOp::create(
-                      builder, loc,
-                      VectorType::get({lanes}, value.getType()),
+                      builder, loc, VectorType::get({lanes}, value.getType()),
                       scalars.lookup(value)));
   };
   for (Operation &op : block.without_terminator()) {

@@ -96,10 +96,10 @@ TEST_F(Run, ReadsAndWritesFiles) {
   EXPECT_EQ(equal.code, 0) << equal.err;
   EXPECT_EQ(equal.out.find("[SUCCESS] result[0]: all 8 elements match"), 0u)
       << equal.out;
-  Outcome piped = shell(
-      "cat z.npy | " MOE_RUN " mix.so --weights=w.safetensors --input=- "
-                             "--input=2xf32 --output=@- > p.npy && " MOE_RUN
-      " mix.so --weights=w.safetensors --input=@p.npy --input=2xf32");
+  Outcome piped =
+      shell("cat z.npy | " MOE_RUN " mix.so --weights=w.safetensors --input=- "
+            "--input=2xf32 --output=@- > p.npy && " MOE_RUN
+            " mix.so --weights=w.safetensors --input=@p.npy --input=2xf32");
   EXPECT_EQ(piped.out, "2x4xf32=[113 96 2754 128][113 96 2754 128]\n")
       << piped.err;
   EXPECT_EQ(run("mix.so --weights=w.safetensors "
@@ -235,15 +235,15 @@ TEST_F(Run, FullOrClosedStandardOutput) {
             std::string::npos);
   Outcome closed =
       shell("{ " MOE_RUN " mix.so --weights=w.safetensors --input=2x4xf32 "
-                         "--input=2xf32; echo $? > code; } | true; cat code");
+            "--input=2xf32; echo $? > code; } | true; cat code");
   EXPECT_TRUE(closed.out == "5\n" || closed.out == "0\n")
       << closed.out; // no signal, whoever is first
 }
 
 TEST_F(Run, MemoryLimit) {
-  Outcome outcome = shell("ulimit -v 400000; " MOE_RUN
-                          " mix.so --weights=w.safetensors "
-                          "--input=50000000x4xf32 --input=50000000xf32");
+  Outcome outcome =
+      shell("ulimit -v 400000; " MOE_RUN " mix.so --weights=w.safetensors "
+            "--input=50000000x4xf32 --input=50000000xf32");
   EXPECT_EQ(outcome.code, 6) << outcome.err;
   EXPECT_NE(outcome.err.find("would need"), std::string::npos) << outcome.err;
 }
