@@ -65,6 +65,7 @@ class Builder:
         self.results = []  # (Value, role): rows, ids, weights, counts, each
         self.keys = []  # (Value, choices): what each routing chose by
         self.experts_of = {}  # of a result with ids
+        self.probabilities = set()  # names of results of softmax
         self.equal = []  # pairs of results that must agree
         self.permutable = True  # rows of the results follow the rows of the inputs
         self.count, self.indent = 0, "  "
@@ -188,7 +189,9 @@ class Builder:
 
     def softmax(self, x, dimension=None):
         over = "" if dimension is None else f" over {dimension}"
-        return self.op(f"moe.softmax {x.name}{over} : {x.type}", x.shape, x.dtype, 3e-6)
+        value = self.op(f"moe.softmax {x.name}{over} : {x.type}", x.shape, x.dtype, 3e-6)
+        self.probabilities.add(value.name)
+        return value
 
     def broadcast(self, x, like):
         return self.op(f"moe.broadcast {x.name} like {like.name} : {x.type}, {like.type}", like.shape, x.dtype)

@@ -6,8 +6,8 @@ is the largest move in a row (of one token, or of one expert). Allowed is SAFETY
 that happened to move little are given the median relative deviation of all rows, plus two roundings to the result's type.
 
 Chosen experts are compared exactly, except for tokens where two of the first k + 1 keys are nearer than the keys'
-own deviation (an equal pair is exact: noise keeps equal values equal), and tokens whose keys are all NaN, whose ids need only be
-distinct and in range (softmax -> top k and top k -> softmax differ there).
+own deviation (an equal pair is exact: noise keeps equal values equal), and tokens for which softmax -> top k and top k -> softmax
+differ: keys that are all NaN, and probabilities that are 0 because they are too small. Their ids need only be distinct and in range.
 """
 
 import math
@@ -46,11 +46,10 @@ class Expected:
 
     def __post_init__(self):
         first = len(self.program.results)
-        self.ties = []
-        for i, (_, choices) in enumerate(self.program.keys):
-            self.find_ties(first + i, choices)
+        for i, (key, choices) in enumerate(self.program.keys):
+            self.find_ties(first + i, choices, key.name in self.program.probabilities)
 
-    def find_ties(self, result, choices):
+    def find_ties(self, result, choices, are_probabilities):
         shape, keys = self.exact[result]
         count, width = rows_of(shape)
         for t in range(count):
@@ -67,7 +66,8 @@ class Expected:
             for a, b in zip(order[:choices], order[1:choices + 1]):
                 if row[b] != row[b]:
                     break
-                if row[a] == row[b] and all(n[a] == n[b] for n in noisy):
+                underflow = are_probabilities and row[b] == 0
+                if row[a] == row[b] and all(n[a] == n[b] for n in noisy) and not underflow:
                     continue
                 if distance(row[a], row[b]) <= error[a] + error[b]:
                     self.unclear.add(t)

@@ -372,7 +372,7 @@ def generate(function, seed, c, noise=None, keys=False):
     """The program of these decisions as a Builder."""
     b = Builder(function, seed, noise, keys)
     b.tokens = c.pick("tokens", TOKENS)
-    if False and c.chance("property", 15):
+    if c.chance("property", 15):
         import properties  # registers its functions in PROPERTIES
 
         c.pick("which", properties.PROPERTIES)(b, c)
