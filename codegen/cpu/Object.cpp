@@ -77,23 +77,28 @@ static LogicalResult checkFeatures(ModuleOp module, const Level &level,
   return success();
 }
 
+/// The code that matters is tiled, vectorised and unrolled already, so LLVM
+/// only has to simplify it: a third of the time of its default pipeline, and
+/// the same kernels.
+static constexpr StringRef kPipeline =
+    "function(sroa,early-cse<memssa>,simplifycfg,"
+    "instcombine<no-verify-fixpoint>,loop-mssa(loop-rotate,licm),gvn,"
+    "simplifycfg,instcombine<no-verify-fixpoint>),globaldce";
+
 static void optimise(llvm::Module &code, llvm::TargetMachine &machine) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager graphs;
   llvm::ModuleAnalysisManager modules;
-  llvm::PipelineTuningOptions tuning;
-  // The loops that matter are tiled, vectorised and unrolled already.
-  tuning.LoopInterleaving = false;
-  tuning.LoopUnrolling = false;
-  llvm::PassBuilder builder(&machine, tuning);
+  llvm::PassBuilder builder(&machine);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(graphs);
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, graphs, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
-      .run(code, modules);
+  llvm::ModulePassManager passes;
+  llvm::cantFail(builder.parsePassPipeline(passes, kPipeline));
+  passes.run(code, modules);
 }
 
 LogicalResult emitCode(ModuleOp module, const Level &level, CodeKind kind,
