@@ -254,6 +254,7 @@ def main():
     parser.add_argument("--parse-only", action="store_true")
     parser.add_argument("--interpret-only", action="store_true")
     parser.add_argument("--compiled", type=int, default=1 << 30, help="compile only the first programs: 1 to 2 s each")
+    parser.add_argument("--verbose", action="store_true", help="progress on stderr")
     parser.add_argument("--twice", action="store_true", help="compile each module twice and compare")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -273,6 +274,8 @@ def main():
             generate(f"p{i}", f"{options.seed}.{i}", choices)
             cases.append(Case(f"p{i}", f"{options.seed}.{i}", choices.made))
         wrong = checker.check(cases)
+        if options.verbose:
+            print(f"{first + len(cases)} programs, {len(wrong)} of these {len(cases)} failed", file=sys.stderr, flush=True)
         return [(case, wrong[case.name]) for case in cases if case.name in wrong]
 
     started, failed = time.monotonic(), 0
