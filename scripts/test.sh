@@ -10,7 +10,7 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
 # Failing tests must not stop the others; scripts/count-tests.py decides in the end.
-timeout 40m /usr/lib/llvm-22/bin/lit -v --output "$results/lit.json" build/test || true
+timeout 40m /usr/lib/llvm-22/bin/lit -v --time-tests --output "$results/lit.json" build/test || true
 for program in build/bin/moe-*-tests; do
   name=$(basename "$program")
   echo "== $name"
