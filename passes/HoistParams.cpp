@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "passes/Passes.h"
 #include "passes/Rewriting.h"
 
@@ -99,6 +100,10 @@ public:
     for (grouped::PackOp pack :
          llvm::make_early_inc_range(entry.getOps<grouped::PackOp>()))
       foldConversions(pack);
+    for (Operation &op :
+         llvm::make_early_inc_range(llvm::reverse(entry.front())))
+      if (isOpTriviallyDead(&op)) // conversions that packing took over
+        op.erase();
     for (Operation &op : entry.front().without_terminator())
       visit(&op);
     // A root is what the rest of the entry needs.

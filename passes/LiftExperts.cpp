@@ -260,10 +260,14 @@ private:
 class LiftExperts : public moe::impl::LiftExpertsBase<LiftExperts> {
 public:
   void runOnOperation() override {
+    // A loop inside a loop stays one: its weights may be slices of the outer
+    // expert's, which cannot be packed once.
     SmallVector<grouped::LoopOp> loops;
-    getOperation().walk([&](grouped::LoopOp loop) { loops.push_back(loop); });
-    for (grouped::LoopOp loop :
-         loops) // inner loops first: walk is in post-order
+    getOperation().walk<WalkOrder::PreOrder>([&](grouped::LoopOp loop) {
+      loops.push_back(loop);
+      return WalkResult::skip();
+    });
+    for (grouped::LoopOp loop : loops)
       Lifting(loop).run();
   }
 };

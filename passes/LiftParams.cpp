@@ -38,8 +38,9 @@ static void unroll(scf::ForOp loop, int64_t begin, int64_t end, int64_t step) {
     for (Operation &op : loop.getBody()->without_terminator()) {
       Operation *copy = builder.clone(op, mapping);
       SmallVector<Value> folded;
-      if (succeeded(builder.tryFold(
-              copy, folded))) { // %i + 1 has to be a constant too
+      // %i + 1 has to be a constant too.
+      if (succeeded(builder.tryFold(copy, folded)) && !folded.empty() &&
+          !llvm::equal(folded, copy->getResults())) {
         mapping.map(op.getResults(), folded);
         copy->erase();
       }

@@ -71,15 +71,6 @@ static Value f32Constant(OpBuilder &builder, Location loc,
       builder, loc, builder.getF32FloatAttr(value.convertToDouble()));
 }
 
-static Value castInteger(OpBuilder &builder, Location loc, Value value,
-                         Type type) {
-  unsigned from = getElementTypeOrSelf(value.getType()).getIntOrFloatBitWidth();
-  unsigned to = getElementTypeOrSelf(type).getIntOrFloatBitWidth();
-  return from < to
-             ? arith::ExtSIOp::create(builder, loc, type, value).getResult()
-             : value;
-}
-
 namespace {
 struct LowerRoute : OpConversionPattern<RouteOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -171,8 +162,7 @@ struct LowerScale : OpConversionPattern<ScaleOp> {
                                      f32Constant(rewriter, loc, *constant));
       });
     } else {
-      Value factor =
-          castFloat(rewriter, loc, op.getFactor(), rewriter.getF32Type());
+      Value factor = op.getFactor();
       if (isa<RankedTensorType>(factor.getType())) // one per expert
         factor =
             GatherOp::create(rewriter, loc, weights.getType(), factor, ids);
@@ -190,10 +180,8 @@ struct LowerWithWeights : OpConversionPattern<WithWeightsOp> {
   LogicalResult
   matchAndRewrite(WithWeightsOp op, OneToNOpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
-    Value weights = castFloat(rewriter, op.getLoc(), op.getWeights(),
-                              rewriter.getF32Type());
     rewriter.replaceOpWithMultiple(
-        op, {SmallVector<Value>{weights, idsOf(adaptor.getRouting())}});
+        op, {SmallVector<Value>{op.getWeights(), idsOf(adaptor.getRouting())}});
     return success();
   }
 };
@@ -203,9 +191,7 @@ struct LowerWeights : OpConversionPattern<WeightsOp> {
   LogicalResult
   matchAndRewrite(WeightsOp op, OneToNOpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
-    Type element = op.getResult().getType().getElementType();
-    rewriter.replaceOp(op, castFloat(rewriter, op.getLoc(),
-                                     weightsOf(adaptor.getRouting()), element));
+    rewriter.replaceOp(op, weightsOf(adaptor.getRouting()));
     return success();
   }
 };
@@ -215,9 +201,7 @@ struct LowerIndices : OpConversionPattern<IndicesOp> {
   LogicalResult
   matchAndRewrite(IndicesOp op, OneToNOpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
-    rewriter.replaceOp(op,
-                       castInteger(rewriter, op.getLoc(),
-                                   idsOf(adaptor.getRouting()), op.getType()));
+    rewriter.replaceOp(op, idsOf(adaptor.getRouting()));
     return success();
   }
 };
@@ -241,8 +225,7 @@ struct LowerCounts : OpConversionPattern<CountsOp> {
                                             one);
     };
     Value begins = part(0), ends = part(1);
-    Value counts = arith::SubIOp::create(rewriter, loc, ends, begins);
-    rewriter.replaceOp(op, castInteger(rewriter, loc, counts, op.getType()));
+    rewriter.replaceOpWithNewOp<arith::SubIOp>(op, ends, begins);
     return success();
   }
 };

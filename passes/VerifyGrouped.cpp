@@ -57,7 +57,8 @@ private:
                << number << " behind its constants, expected inputs first";
       constants |= constant;
     }
-    WalkResult walk = entry.getBody().walk([](Operation *op) {
+    WalkResult walk = entry.getBody().walk<WalkOrder::PreOrder>([](Operation
+                                                                       *op) {
       if (isa<grouped::PackOp>(op)) {
         op->emitOpError(
             "packs weights that depend on inputs; only params can be packed");

@@ -6,9 +6,8 @@ cd "$(dirname "$0")/.."
 scripts/install-deps.sh
 scripts/build.sh
 
-results=build/test-results
-rm -rf "$results"
-mkdir -p "$results"
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
 
 # Failing tests must not stop the others; scripts/count-tests.py decides in the end.
 timeout 40m /usr/lib/llvm-22/bin/lit -v --output "$results/lit.json" build/test || true

@@ -1,4 +1,5 @@
 // moe-bench: times compiled layers beside the ceilings of the machine.
+#include "runtime/Cpu.h"
 #include "runtime/Failure.h"
 #include "tools/ToolMain.h"
 #include "tools/bench/Report.h"
@@ -54,7 +55,19 @@ void print(const std::string &text) {
                 moert::errorText(errno));
 }
 
-int measure(const Options &options) {
+/// --level, or else $MOE_CPU, or else the best of this CPU.
+std::string levelOf(const std::string &option) {
+  static const std::string all[] = {"avx2", "avx512", "avx512bf16"};
+  const char *variable = std::getenv("MOE_CPU");
+  std::optional<std::string_view> wanted;
+  if (!option.empty())
+    wanted = option;
+  else if (variable && *variable)
+    wanted = variable;
+  return moert::chooseLevel(all, moert::supportedLevels(), wanted);
+}
+
+int measure(Options options) {
   std::optional<bench::Format> format = bench::parseFormat(options.format);
   if (!format)
     moert::fail(MOERT_USAGE, "-o: {}; wanted md, csv, json or jsonl",
@@ -76,6 +89,7 @@ int measure(const Options &options) {
     return MOERT_OK;
   }
 
+  options.layer.level = levelOf(options.layer.level);
   bench::Report report;
   report.processor = bench::processorName();
   report.cores = static_cast<int>(std::thread::hardware_concurrency());

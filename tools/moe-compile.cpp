@@ -8,7 +8,9 @@
 #include "tools/ToolMain.h"
 
 #include "mlir/IR/AsmState.h"
+#include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
+#include "llvm/Support/SourceMgr.h"
 
 #include <CLI/CLI.hpp>
 
@@ -110,13 +112,17 @@ int run(const Options &options) {
   DialectRegistry registry;
   registerDialects(registry);
   cpu::registerCompilation(registry);
-  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  MLIRContext context(registry);
+  context.printOpOnDiagnostic(false);
   context.loadAllAvailableDialects();
   int exitCode = MOERT_RUN_ERROR;
   OwningOpRef<ModuleOp> module =
       tools::parseModel(options.model, context, exitCode);
   if (!module)
     return exitCode;
+  // Diagnostics of the passes show the model's lines, as the parser's do.
+  llvm::SourceMgr sources;
+  SourceMgrDiagnosticHandler handler(sources, &context);
   std::optional<std::string> bytes;
   tools::onLargeStack([&] { bytes = compile(options, *module); });
   if (!bytes)

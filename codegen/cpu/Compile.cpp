@@ -12,10 +12,13 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Verifier.h"
+#include "llvm/Support/thread.h"
 
 using namespace mlir;
 
 namespace moe::cpu {
+
+static constexpr unsigned kStackBytes = 64u << 20;
 
 void registerCompilation(DialectRegistry &registry) {
   registerCpuLowering(registry);
@@ -61,12 +64,43 @@ OwningOpRef<ModuleOp> emitLevel(ModuleOp grouped, const Level &level) {
   return module;
 }
 
+static LogicalResult lowerAndEmit(ModuleOp module, const Level &level,
+                                  CodeKind kind,
+                                  llvm::SmallVectorImpl<char> &output) {
+  if (failed(lowerToLLVM(module, level)))
+    return failure();
+  return emitCode(module, level, kind, output);
+}
+
 LogicalResult compileLevel(ModuleOp grouped, const Level &level, CodeKind kind,
                            llvm::SmallVectorImpl<char> &output) {
   OwningOpRef<ModuleOp> module = emitLevel(grouped, level);
-  if (!module || failed(lowerToLLVM(*module, level)))
+  if (!module)
     return failure();
-  return emitCode(*module, level, kind, output);
+  return lowerAndEmit(*module, level, kind, output);
+}
+
+/// Nearly all time goes into lowering and code generation, so levels run side
+/// by side. Errors of the model come before that, in order and once.
+static LogicalResult
+compileObjects(ModuleOp grouped, ArrayRef<Level> levels,
+               MutableArrayRef<SmallVector<char, 0>> objects) {
+  std::vector<OwningOpRef<ModuleOp>> modules;
+  for (const Level &level : levels) {
+    modules.push_back(emitLevel(grouped, level));
+    if (!modules.back())
+      return failure();
+  }
+  std::vector<char> done(levels.size(), false); // not vector<bool>: threads
+  std::vector<llvm::thread> threads;
+  for (size_t i = 0; i < levels.size(); ++i)
+    threads.emplace_back(std::optional<unsigned>(kStackBytes), [&, i] {
+      done[i] = succeeded(lowerAndEmit(*modules[i], levels[i],
+                                       CodeKind::Object, objects[i]));
+    });
+  for (llvm::thread &thread : threads)
+    thread.join();
+  return success(llvm::all_of(done, [](char ok) { return ok; }));
 }
 
 FailureOr<SmallVector<char, 0>> compileArtefact(ModuleOp grouped,
@@ -78,9 +112,10 @@ FailureOr<SmallVector<char, 0>> compileArtefact(ModuleOp grouped,
   if (failed(json))
     return failure();
   SmallVector<SmallVector<char, 0>> objects(levels.size() + 1);
-  for (auto [level, object] : llvm::zip(levels, objects))
-    if (failed(compileLevel(grouped, level, CodeKind::Object, object)))
-      return failure();
+  if (failed(compileObjects(
+          grouped, levels,
+          MutableArrayRef(objects).take_front(levels.size()))))
+    return failure();
   OwningOpRef<ModuleOp> description =
       descriptionModule(grouped.getContext(), *json);
   if (failed(emitCode(*description, levels.front(), CodeKind::Object,

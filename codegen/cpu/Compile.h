@@ -22,7 +22,9 @@ mlir::LogicalResult compileLevel(mlir::ModuleOp grouped, const Level &level,
                                  CodeKind kind,
                                  llvm::SmallVectorImpl<char> &output);
 
-/// The artefact: one object for each level and the description, linked.
+/// The artefact: one object for each level and the description, linked. Levels
+/// are compiled by threads of their own, so the context must be enabled for
+/// multithreading.
 mlir::FailureOr<llvm::SmallVector<char, 0>>
 compileArtefact(mlir::ModuleOp grouped, llvm::ArrayRef<Level> levels);
 

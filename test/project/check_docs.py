@@ -1,18 +1,18 @@
 """Runs the examples of the documentation.
 
-usage: check_docs.py SCRATCH PAGE...
+usage: check_docs.py PAGE...
 
 Every ```mlir block is a whole module: moe-opt must accept it, and print the same text again when it reads what it
-printed; under a line `<!-- FILE -->` it must also be the text of that file. A ```sh block under a line `<!-- tested -->` is run by bash in SCRATCH, where the folders of the project are
-linked, and must exit with 0.
+printed; under a line `<!-- FILE -->` it must also be the text of that file. A ```sh block under a line `<!-- tested -->`
+is run by bash and must exit with 0; it runs in a temporary folder where the folders of the project are linked.
 """
 
 import concurrent.futures
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
+import tempfile
 
 BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>mlir|sh)\n(?P<body>.*?)^ *```$", re.S | re.M)
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -51,16 +51,23 @@ def run_sh(where, body, file, scratch):
     return f"{where}: exit status {shell.returncode}:\n{shell.stdout}{shell.stderr}" if shell.returncode else None
 
 
-def main():
-    scratch = pathlib.Path(sys.argv[1]) / "docs-scratch"  # never the folder itself: it may hold more than ours
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
+def check(found, scratch):
+    """What is wrong with the blocks."""
     for folder in ("build", "docs", "examples", "scripts", "test"):
         (scratch / folder).symlink_to(ROOT / folder)
-    found = [block for page in sys.argv[2:] for block in blocks(pathlib.Path(page))]
+    # Commands run in the order of the text, since later ones use files of earlier ones; models do not wait.
+    models = [block for block in found if block[0] is run_mlir]
+    commands = [block for block in found if block[0] is run_sh]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        wrong = list(filter(None, pool.map(lambda block: block[0](*block[1:], scratch), found)))
-    print(*wrong, f"{len(found)} examples, {len(wrong)} wrong", sep="\n")
+        checked = pool.map(lambda block: block[0](*block[1:], scratch), models)
+        return list(filter(None, [*(block[0](*block[1:], scratch) for block in commands), *checked]))
+
+
+def main():
+    found = [block for page in sys.argv[1:] for block in blocks(pathlib.Path(page))]
+    with tempfile.TemporaryDirectory(prefix="moe-docs-") as scratch:
+        wrong = check(found, pathlib.Path(scratch))
+    print(*sorted(wrong), f"{len(found)} examples, {len(wrong)} wrong", sep="\n")
     return 1 if wrong or not found else 0
 
 

@@ -45,12 +45,13 @@ public:
   std::filesystem::path path;
 };
 
-/// Its diagnostics go to our standard error.
-void runCompiler(const std::string &compiler, const std::string &model,
-                 const std::string &artefact) {
-  std::string arguments[] = {compiler, model, "-o", artefact};
+/// Compiles for one level. The compiler's diagnostics go to our standard error.
+void runCompiler(const std::string &compiler, const std::string &level,
+                 const std::string &model, const std::string &artefact) {
+  std::string arguments[] = {compiler, model, "--level=" + level, "-o",
+                             artefact};
   char *argv[] = {arguments[0].data(), arguments[1].data(), arguments[2].data(),
-                  arguments[3].data(), nullptr};
+                  arguments[3].data(), arguments[4].data(), nullptr};
   pid_t child = 0;
   if (int error = posix_spawnp(&child, compiler.c_str(), nullptr, nullptr, argv,
                                environ))
@@ -103,7 +104,7 @@ Layer::Session Layer::open(const char *function, const moert_weights *weights,
                                    &error),
         error);
   wanted.threads = options.threads;
-  wanted.level = options.level.empty() ? nullptr : options.level.c_str();
+  wanted.level = options.level.c_str();
   wanted.collect_loads = 1;
   moert_session *session = nullptr;
   check(moert_session_create(module.get(), weights, &wanted, &session, &error),
@@ -121,7 +122,7 @@ Layer::Layer(const Shape &shape, Dtype dtype, const LayerOptions &options)
   file.close();
   if (!file)
     moert::fail(MOERT_IO, "{}: cannot be written", model);
-  runCompiler(options.compiler, model, artefact);
+  runCompiler(options.compiler, options.level, model, artefact);
 
   moert_error error;
   moert_module *opened = nullptr;

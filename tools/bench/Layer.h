@@ -15,7 +15,7 @@ namespace moe::bench {
 struct LayerOptions {
   std::string compiler; // path of moe-compile
   int threads = 1;
-  std::string level; // empty: the best of this CPU
+  std::string level; // as moert::chooseLevel gives
 };
 
 /// Inputs of one number of tokens and where their results go. Few tokens touch

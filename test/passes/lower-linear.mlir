@@ -1,0 +1,50 @@
+// RUN: moe-opt --split-input-file --moe-lower-linear %s | FileCheck %s
+
+// CHECK-LABEL: func.func @bias_and_conversion(
+// CHECK-SAME:    %[[X:.*]]: tensor<?x6xbf16>, %[[W:.*]]: tensor<6x4xf32>, %[[B:.*]]: tensor<4xbf16>
+// CHECK-NEXT:    %[[P:.*]] = grouped.pack %[[W]] in_out : tensor<6x4xf32> -> !grouped.packed<1x4x6xf32, 1>
+// CHECK-NEXT:    %[[Y:.*]] = grouped.matmul %[[X]] weights %[[P]] with(%[[B]])
+// CHECK-NEXT:    ^bb0(%[[ACC:.*]]: f32, %[[BIAS:.*]]: bf16):
+// CHECK-NEXT:      %[[E:.*]] = arith.extf %[[BIAS]] : bf16 to f32
+// CHECK-NEXT:      %[[S:.*]] = arith.addf %[[ACC]], %[[E]]
+// CHECK-NEXT:      %[[T:.*]] = arith.truncf %[[S]] : f32 to bf16
+// CHECK-NEXT:      grouped.yield rows(%[[T]] : bf16)
+// CHECK:         return %[[Y]]
+func.func @bias_and_conversion(%x: tensor<?x6xbf16>, %w: tensor<6x4xf32>, %b: tensor<4xbf16>) -> tensor<?x4xbf16> {
+  %y = moe.linear %x, %w, %b in_out : (tensor<?x6xbf16>, tensor<6x4xf32>, tensor<4xbf16>) -> tensor<?x4xbf16>
+  return %y : tensor<?x4xbf16>
+}
+
+// -----
+// CHECK-LABEL: func.func @leading_dimensions(
+// CHECK-SAME:    %[[X:.*]]: tensor<?x2x6xf32>
+// CHECK-NEXT:    %[[C:.*]] = tensor.collapse_shape %[[X]] {{\[\[}}0, 1], [2]] : tensor<?x2x6xf32> into tensor<?x6xf32>
+// CHECK:         %[[M:.*]] = grouped.matmul %[[C]]
+// CHECK:         %[[D:.*]] = tensor.dim %[[X]], %c0
+// CHECK:         tensor.expand_shape %[[M]] {{\[\[}}0, 1], [2]] output_shape [%[[D]], 2, 4]
+func.func @leading_dimensions(%x: tensor<?x2x6xf32>, %w: tensor<4x6xf32>) -> tensor<?x2x4xf32> {
+  %y = moe.linear %x, %w : (tensor<?x2x6xf32>, tensor<4x6xf32>) -> tensor<?x2x4xf32>
+  return %y : tensor<?x2x4xf32>
+}
+
+// -----
+// CHECK-LABEL: func.func @one_row(
+// CHECK:         grouped.matmul {{.*}} -> tensor<1x4xf32>
+// CHECK:         tensor.collapse_shape %{{.*}} {{\[\[}}0, 1]] : tensor<1x4xf32> into tensor<4xf32>
+func.func @one_row(%x: tensor<6xf32>, %w: tensor<4x6xf32>) -> tensor<4xf32> {
+  %y = moe.linear %x, %w : (tensor<6xf32>, tensor<4x6xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// -----
+// In a loop over experts the weight is another one every time.
+// CHECK-LABEL: func.func @not_in_a_loop(
+// CHECK:         moe.linear
+func.func @not_in_a_loop(%o: tensor<6xi32>, %x: tensor<?x6xf32>, %w: tensor<5x6x6xf32>) -> tensor<?x6xf32> {
+  %y = grouped.loop over %o rows(%x) each(%w) bounds [0, 5] counts [1] : (tensor<6xi32>, tensor<?x6xf32>, tensor<5x6x6xf32>) -> tensor<?x6xf32> {
+  ^bb0(%t: tensor<?x6xf32>, %v: tensor<6x6xf32>):
+    %a = moe.linear %t, %v : (tensor<?x6xf32>, tensor<6x6xf32>) -> tensor<?x6xf32>
+    grouped.yield rows(%a : tensor<?x6xf32>)
+  }
+  return %y : tensor<?x6xf32>
+}
