@@ -202,7 +202,7 @@ Routing limited(Routing routing, const Segments &segments,
       if (!slot.isEmpty())
         pairs.push_back({t, static_cast<int64_t>(s), slot.expert,
                          priorityOf(limit, t, s, slot)});
-  llvm::stable_sort(pairs, [&](const Pair &a, const Pair &b) {
+  llvm::sort(pairs, [&](const Pair &a, const Pair &b) {
     return comesBefore(limit.order, a, b);
   });
   std::vector<int64_t> placed(tokens); // pairs kept of each token
