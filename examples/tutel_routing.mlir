@@ -1,17 +1,16 @@
 // Tutel's top-k routing (arXiv 2206.03382). Special: weights are renormalised before the drop; capacity k * int(f * ceil(T/E)).
-// Normal form: logits given, score softmax, top k, weight = score / sum; capacity, choice order, with or without batch priority.
+// Normal form: logits given, score softmax, top k, weight = score / sum (k = 1: score); capacity, choice order, with or without batch priority.
 !s = tensor<?x8xf32>
 !c = tensor<8xi32>
 !l = tensor<f32>
 
-// One choice.
+// One choice: its weight is the score.
 func.func @top1(%l: !s) -> (!s, !c, !l, index) {
   %p = moe.softmax %l : !s
   %g = moe.route %p top 1 : !s -> !moe.routing<8, top 1>
-  %n = moe.normalize %g by sum at_least 1.1920929e-07 : !moe.routing<8, top 1>
   %t = moe.tokens %l : !s
   %c = moe.capacity %t by tutel factor 1.0 experts 8 choices 1 : index
-  %r = moe.limit %n to %c order choice overflow drop : !moe.routing<8, top 1>, index
+  %r = moe.limit %g to %c order choice overflow drop : !moe.routing<8, top 1>, index
   %gates  = moe.to_matrix %r : !moe.routing<8, top 1> -> !s
   %counts = moe.counts %r : !moe.routing<8, top 1> -> !c
   %loss = moe.balance_loss %p of %g counting first scale choices : !s, !moe.routing<8, top 1>
