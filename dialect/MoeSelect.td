@@ -165,8 +165,9 @@ def Moe_AssignOp : Moe_Op<"assign", [Pure]> {
     winner in the next, from round `rounds` on its score instead, which ends quickly. The auction ends when every token has an
     expert. For inference, BASE takes the best expert of every token instead: `moe.route %w by %scores top 1`.
 
-    With `segments` every segment is an auction of its own. A segment whose number of tokens is not a multiple of E, or a score that is
-    not finite, is a run-time error. With E = 1 every token goes to expert 0.
+    With `segments` every segment is an auction of its own. A segment whose number of tokens is not a multiple of E, a score that is
+    not finite, and an auction that does not end (huge scores absorb every bid) are run-time errors. With E = 1 every token goes to
+    expert 0.
 
     **Inputs**
     * `weights`: [T, E], floats; G[t, e] of an assigned pair is weights[t, e]
