@@ -27,10 +27,10 @@ std::string routed(int experts, const std::string &selection,
          "  %g = moe.to_matrix %r : !moe.routing<" +
          e + ", " + shape + "> -> tensor<?x" + e +
          "xf32>\n"
-         "  %c = moe.counts %r : !moe.routing<" +
+         "  %counts = moe.counts %r : !moe.routing<" +
          e + ", " + shape + "> -> tensor<" + e +
          "xi32>\n"
-         "  return %g, %c : tensor<?x" +
+         "  return %g, %counts : tensor<?x" +
          e + "xf32>, tensor<" + e + "xi32>\n}";
 }
 
