@@ -2,27 +2,8 @@
 #ifndef MOE_GROUPED_OPS_TD
 #define MOE_GROUPED_OPS_TD
 
-include "dialect/MoeDialect.td"
-include "mlir/Interfaces/InferTypeOpInterface.td"
-include "mlir/Interfaces/SideEffectInterfaces.td"
-include "mlir/Interfaces/ControlFlowInterfaces.td"
-
-def Grouped_Dialect : Dialect {
-  let name = "grouped";
-  let cppNamespace = "::moe::grouped";
-  let summary = "Rows of tokens in ragged groups.";
-  let description = [{
-    A routing is now plain tensors: `ids` [T, k] (expert of every slot, -1 when empty) and `weights` [T, k]. A *plan* orders the
-    slots by expert (a stable counting sort): grouped rows are the filled slots, experts ascending, tokens ascending
-    inside an expert. A dense `linear` is a `grouped.matmul` with one group.
-
-    T is the number of tokens, k of slots a token, E of experts, R of grouped rows (filled slots), N and K of outputs and inputs of
-    a weight. The conventions of the `moe` dialect hold.
-  }];
-  let useDefaultTypePrinterParser = 1;
-}
-
-class Grouped_Op<string mnemonic, list<Trait> traits = []> : Op<Grouped_Dialect, mnemonic, traits>;
+include "dialect/GroupedDialect.td"
+include "dialect/GroupedRouting.td"
 
 def Grouped_PackedType : TypeDef<Grouped_Dialect, "Packed"> {
   let mnemonic = "packed";

@@ -16,20 +16,21 @@ def Moe_Dialect : Dialect {
         y[t] = sum over e in row t of  G[t,e] * f_e(x[t])
 
     `dispatch` reads G by columns, `expert` applies f_e to the rows of group e, `combine` reads G by rows.
-    Everything else makes G (`route`), edits it (`normalize`, `scale`, `with_weights`) or reads it (`weights`, `indices`,
-    `counts`).
+    Everything else makes G (`route`, `lookup`, `from_indices`, `assign`), edits it (`normalize`, `scale`, `with_weights`, `keep`,
+    `join`, `limit`) or reads it (`weights`, `indices`, `to_matrix`, `pairs`, `counts`, `importance`).
 
     Conventions that hold for every operation:
 
     * Rows are tokens. Their number T is dynamic and may be 0; an expert may get no token. Dynamic sizes that must agree
       and do not are a run-time error that names both.
-    * The *support* of a routing is its set of pairs (token, expert). `normalize`, `scale` and `with_weights` keep it.
-      `dispatch`, `expert` and `combine` of one layer must agree on the support, not on the weights.
+    * The *support* of a routing is its set of pairs (token, expert). `normalize`, `scale` and `with_weights` keep it; `keep`,
+      `join` and `limit` make a new one. `dispatch`, `expert` and `combine` of one layer must agree on the support, not on the weights.
     * Ties go to the lower index. NaN ranks below -inf.
     * An empty slot has weight 0 and expert -1 and takes part in nothing.
     * Arithmetic on f16 and bf16 happens in f32 and is rounded once, when the result is stored; weights of a routing are
       f32. Every sum has an order that depends on shapes and on the token's own routing alone, so results are
       reproducible.
+    * Tokens whose number in `segments` is the same are one segment, wherever they stand; without `segments` all tokens are one.
     * Operations are pure. One that can fail at run time (`gather`) may still be removed when its result is not used.
   }];
   let useDefaultTypePrinterParser = 1;
@@ -87,6 +88,31 @@ def Moe_Weighting : I32EnumAttr<"Weighting", "whether combine applies the weight
   let cppNamespace = "::moe";
 }
 
+// What both levels say about a choice, an order or a loss.
+def Moe_Selection : I32EnumAttr<"Selection", "which pairs a route chooses", [
+    I32EnumAttrCase<"Top", 0, "top">, I32EnumAttrCase<"Take", 1, "take">,
+    I32EnumAttrCase<"GreaterThan", 2, "greater_than">, I32EnumAttrCase<"AtLeast", 3, "at_least">,
+    I32EnumAttrCase<"TopP", 4, "top_p">, I32EnumAttrCase<"Nonzero", 5, "nonzero">, I32EnumAttrCase<"All", 6, "all">]> {
+  let cppNamespace = "::moe";
+}
+
+def Moe_Order : I32EnumAttr<"Order", "which pairs an expert keeps first", [
+    I32EnumAttrCase<"Position", 0, "position">, I32EnumAttrCase<"Choice", 1, "choice">,
+    I32EnumAttrCase<"TokenChoice", 2, "token_choice">, I32EnumAttrCase<"Weight", 3, "weight">,
+    I32EnumAttrCase<"Value", 4, "value">]> {
+  let cppNamespace = "::moe";
+}
+
+def Moe_Counting : I32EnumAttr<"Counting", "which choices of a token a loss counts", [
+    I32EnumAttrCase<"First", 0, "first">, I32EnumAttrCase<"All", 1, "all">]> {
+  let cppNamespace = "::moe";
+}
+
+def Moe_BalanceScale : I32EnumAttr<"BalanceScale", "the value of a balance loss at balance", [
+    I32EnumAttrCase<"Choices", 0, "choices">, I32EnumAttrCase<"One", 1, "one">]> {
+  let cppNamespace = "::moe";
+}
+
 class Moe_Op<string mnemonic, list<Trait> traits = []> : Op<Moe_Dialect, mnemonic, traits>;
 
 // Row tensors: any rank, floating-point elements, the first dimension counts rows.
@@ -99,5 +125,13 @@ def Moe_FloatLike : AnyTypeOf<[Moe_Float, Moe_FloatTensor, VectorOfAnyRankOf<[F6
 // What a routing holds, seen as tensors: f32 weights, i32 experts and counts.
 def Moe_WeightTensor : RankedTensorOf<[F32]>;
 def Moe_IdTensor : RankedTensorOf<[I32]>;
+def Moe_MaskTensor : RankedTensorOf<[I1]>;
+// Tokens an expert: for all alike, or one value per token, equal inside its segment.
+def Moe_Capacity : AnyTypeOf<[Index, Moe_IdTensor], "index or ranked tensor of 32-bit signless integer values">;
+def Moe_Scalar : Type<And<[CPred<"::llvm::isa<::mlir::RankedTensorType>($_self)">,
+                           CPred<"::llvm::cast<::mlir::RankedTensorType>($_self).getRank() == 0">,
+                           CPred<"::llvm::cast<::mlir::RankedTensorType>($_self).getElementType().isF32()">]>,
+                      "tensor<f32>", "::mlir::RankedTensorType">,
+                 BuildableType<"::mlir::RankedTensorType::get({}, $_builder.getF32Type())">;
 
 #endif // MOE_DIALECT_TD

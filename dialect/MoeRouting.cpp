@@ -1,55 +1,26 @@
-// Parsing and verifying the operations that make, edit and read a routing.
+// Parsing and verifying the operations that edit and read the weights of a
+// routing.
 #include "dialect/MoeDialect.h"
 #include <cmath>
 
 using namespace mlir;
 using namespace moe;
 
-/// A key has the type of the weights, so only one type is written.
-static ParseResult
-parseScoreTypes(OpAsmParser &parser, Type &weights,
-                std::optional<OpAsmParser::UnresolvedOperand> key,
-                Type &keyType) {
+/// Weights and what they are chosen by have one type, so only one is written.
+static ParseResult parseScoreTypes(OpAsmParser &parser, Type &weights,
+                                   Type &scores) {
   if (parser.parseType(weights))
     return failure();
-  if (key)
-    keyType = weights;
+  scores = weights;
   return success();
 }
 static void printScoreTypes(OpAsmPrinter &printer, Operation *, Type weights,
-                            Value, Type) {
+                            Type) {
   printer << weights;
 }
 
 #define GET_OP_CLASSES
 #include "dialect/MoeOps.cpp.inc"
-
-LogicalResult RouteOp::verify() {
-  RankedTensorType weights = getWeights().getType();
-  RoutingType routing = getRouting().getType();
-  if (weights.getRank() != 2) // (C1)
-    return emitOpError("weights have rank ")
-           << weights.getRank() << ", expected 2 (tokens by experts)";
-  int64_t experts = weights.getDimSize(1), top = getTop();
-  if (ShapedType::isDynamic(experts))
-    return emitOpError("weights are ")
-           << weights << ", expected a static number of experts";
-  if (getKey() && getKey().getType() != weights) // (C2)
-    return emitOpError("key is ")
-           << getKey().getType() << ", but the weights are " << weights;
-  if (top < 1) // (C3)
-    return emitOpError("chooses top ") << top << ", expected at least 1";
-  if (top > experts)
-    return emitOpError("chooses top ")
-           << top << " of " << experts << " experts";
-  // (C4)
-  if (routing.getExperts() != experts ||
-      routing.getShape() != RoutingShape::Top || routing.getChoices() != top)
-    return emitOpError("result is ")
-           << routing << ", expected "
-           << RoutingType::get(getContext(), experts, RoutingShape::Top, top);
-  return success();
-}
 
 LogicalResult NormalizeOp::verify() {
   if ((getNorm() == Norm::Lp) != getP().has_value()) // (C1)

@@ -1,54 +1,8 @@
-// Making, editing and reading a routing.
+// Editing and reading the weights of a routing; its pairs stay.
 #ifndef MOE_ROUTING_TD
 #define MOE_ROUTING_TD
 
-include "dialect/MoeRows.td"
-
-def Moe_RouteOp : Moe_Op<"route", [Pure]> {
-  let summary = "the only discrete step: chooses the pairs of a routing";
-  let description = [{
-    Every token t visits the k experts with the largest key[t, e], in descending order of the key; slot j of the routing holds the
-    j-th choice and its weight G[t, e] = weights[t, e]. The key defaults to the weights; a selection bias (DeepSeek-V3: score + bias)
-    or noise goes into the key and stays out of the weights.
-
-    Ties go to the lower expert, NaN ranks below -inf, so every token gets k distinct experts, even from a row of NaN. Keys
-    are compared in f32 at least. Nothing is normalised: that is `moe.normalize`.
-
-    **Inputs**
-    * `weights`: [T, E], floats
-    * `key` (optional): the type of the weights
-    * `top`: k
-
-    **Outputs**
-    * `routing`: `!moe.routing<E, top k>`, no slot empty
-
-    **Constraints**
-    * (C1) the weights have rank 2, and E is static.
-    * (C2) the key has the type of the weights.
-    * (C3) 1 <= k <= E.
-    * (C4) the result is `!moe.routing<E, top k>`.
-
-    **Example**
-    ```mlir
-    func.func @biased(%score: tensor<?x16xf32>, %key: tensor<?x16xf32>) -> !moe.routing<16, top 4> {
-      %r = moe.route %score by %key top 4 : tensor<?x16xf32> -> !moe.routing<16, top 4>
-      return %r : !moe.routing<16, top 4>
-    }
-    ```
-  }];
-  let arguments = (ins Moe_FloatTensor:$weights, Optional<Moe_FloatTensor>:$key, I64Attr:$top);
-  let results = (outs Moe_RoutingType:$routing);
-  // A key has the type of the weights, so only one type is written.
-  let assemblyFormat = [{
-    $weights (`by` $key^)? `top` $top attr-dict `:` custom<ScoreTypes>(type($weights), ref($key), type($key))
-    `->` qualified(type($routing))
-  }];
-  let hasVerifier = 1;
-  let extraClassDeclaration = [{
-    /// What the choice looks at: the key, or the weights.
-    ::mlir::TypedValue<::mlir::RankedTensorType> getChosenBy() { return getKey() ? getKey() : getWeights(); }
-  }];
-}
+include "dialect/MoeSelect.td"
 
 def Moe_NormalizeOp : Moe_Op<"normalize", [Pure, SameOperandsAndResultType]> {
   let summary = "divides the weights of every row, over its pairs";

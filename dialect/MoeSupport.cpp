@@ -19,17 +19,26 @@ Value moe::supportOf(Value routing) {
   return routing;
 }
 
+/// The operation that chooses the pairs of a support, unless it is not in
+/// sight.
+static Operation *makerOf(Value support) {
+  Operation *op = support.getDefiningOp();
+  return isa_and_present<RouteOp, LookupOp, FromIndicesOp, AssignOp, KeepOp,
+                         JoinOp, LimitOp>(op)
+             ? op
+             : nullptr;
+}
+
 static bool surelyDiffer(Value a, Value b) {
   Value first = supportOf(a), second = supportOf(b);
   if (first == second)
     return false;
   if (first.getType() != second.getType())
     return true;
-  auto firstRoute = first.getDefiningOp<RouteOp>(),
-       secondRoute = second.getDefiningOp<RouteOp>();
-  return firstRoute && secondRoute &&
+  Operation *firstMaker = makerOf(first), *secondMaker = makerOf(second);
+  return firstMaker && secondMaker &&
          !OperationEquivalence::isEquivalentTo(
-             firstRoute, secondRoute, OperationEquivalence::IgnoreLocations);
+             firstMaker, secondMaker, OperationEquivalence::IgnoreLocations);
 }
 
 /// The dispatches and experts that rows come from, through ops that keep row r

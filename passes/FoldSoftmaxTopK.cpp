@@ -37,6 +37,8 @@ public:
 
 private:
   static void fold(RouteOp route) {
+    if (!route.isPlainTop())
+      return;
     auto softmax = route.getWeights().getDefiningOp<SoftmaxOp>();
     if (!softmax || softmax.getReducedDimension() != 1 ||
         (route.getKey() && route.getKey() != route.getWeights()))

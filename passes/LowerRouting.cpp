@@ -77,6 +77,8 @@ struct LowerRoute : OpConversionPattern<RouteOp> {
   LogicalResult
   matchAndRewrite(RouteOp op, OneToNOpAdaptor,
                   ConversionPatternRewriter &rewriter) const override {
+    if (!op.isPlainTop())
+      return failure();
     RoutingType type = op.getRouting().getType();
     auto top = grouped::TopKOp::create(
         rewriter, op.getLoc(), slotsOf(type, rewriter.getF32Type()),

@@ -32,9 +32,16 @@ Interpreter::Interpreter(ModuleOp module, ParamProvider params, Options options)
   addStandardOps(table);
   addLinalgOps(table);
   addRowOps(table);
+  addSelectOps(table);
   addRoutingOps(table);
+  addEditOps(table);
+  addReadOps(table);
+  addLossOps(table);
+  addRandomOps(table);
+  addAttentionOps(table);
   addMoveOps(table);
   addGroupedOps(table);
+  addGroupedRoutingOps(table);
 }
 
 const OpFunction &Interpreter::functionOf(Operation *op) {

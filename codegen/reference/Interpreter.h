@@ -34,13 +34,20 @@ private:
   llvm::StringMap<OpFunction> functions;
 };
 
-void addArithOps(OpTable &table);    // Arith.cpp: arith, math
-void addStandardOps(OpTable &table); // Standard.cpp: tensor, scf, func
-void addLinalgOps(OpTable &table);   // Linalg.cpp
-void addRowOps(OpTable &table);      // Rows.cpp
-void addRoutingOps(OpTable &table);  // Routing.cpp
-void addMoveOps(OpTable &table);     // Move.cpp
-void addGroupedOps(OpTable &table);  // Grouped.cpp
+void addArithOps(OpTable &table);          // Arith.cpp: arith, math
+void addStandardOps(OpTable &table);       // Standard.cpp: tensor, scf, func
+void addLinalgOps(OpTable &table);         // Linalg.cpp
+void addRowOps(OpTable &table);            // Rows.cpp
+void addSelectOps(OpTable &table);         // Select.cpp
+void addRoutingOps(OpTable &table);        // Routing.cpp
+void addEditOps(OpTable &table);           // Edit.cpp
+void addReadOps(OpTable &table);           // Read.cpp
+void addLossOps(OpTable &table);           // Losses.cpp
+void addRandomOps(OpTable &table);         // Random.cpp
+void addAttentionOps(OpTable &table);      // Attention.cpp
+void addMoveOps(OpTable &table);           // Move.cpp
+void addGroupedOps(OpTable &table);        // Grouped.cpp
+void addGroupedRoutingOps(OpTable &table); // GroupedRouting.cpp
 
 /// The tensor of the checkpoint that `moe.param` names, as stored. `name` is
 /// relative to the scope that the entry function got and keeps its placeholders

@@ -1,4 +1,4 @@
-// What the operations compute that make, edit and read a routing.
+// What the operations compute that edit and read the weights of a routing.
 #include "codegen/reference/Interpreter.h"
 #include "dialect/MoeDialect.h"
 
@@ -7,26 +7,6 @@
 using namespace mlir;
 
 namespace moe::reference {
-
-// Slot j of token t is the expert with the j-th largest key of row t; its
-// weight is weights[t, expert].
-static void route(RouteOp op, Frame &frame) {
-  const Tensor &weights = frame.tensor(op.getWeights()),
-               &key = frame.tensor(op.getChosenBy());
-  if (key.shape != weights.shape)
-    fail("weights are " + shapeText(weights.shape) + ", but the key is " +
-         shapeText(key.shape));
-  Routing routing{weights.shape[1], static_cast<int64_t>(op.getTop()), {}};
-  for (int64_t t = 0; t < weights.rows(); ++t) {
-    std::vector<Slot> &slots = routing.tokens.emplace_back();
-    ArrayRef<double> keys = ArrayRef<double>(key.floats())
-                                .slice(t * routing.experts, routing.experts);
-    for (int64_t expert : largest(keys, routing.choices))
-      slots.push_back({expert, weights.floats()[t * routing.experts + expert]});
-  }
-  frame.interpreter.countLoads(op, routing.counts());
-  frame.set(op.getRouting(), std::move(routing));
-}
 
 // sum: w / (sum w + plus), w / max(sum w, at_least); softmax: e^w / sum e^w;
 // lp: w / (sum |w|^p)^(1/p); over a token's filled slots.
@@ -128,7 +108,6 @@ static void counts(CountsOp op, Frame &frame) {
 }
 
 void addRoutingOps(OpTable &table) {
-  table.add<RouteOp>(route);
   table.add<NormalizeOp>(normalize);
   table.add<ScaleOp>(scale);
   table.add<WeightsOp>(weights);

@@ -75,3 +75,39 @@ func.func @scope_index(%m: !moe.scope, %i: index, %j: index) -> (tensor<4xf32>, 
   %2 = moe.param %c "c" : tensor<4xf32>
   return %0, %1, %2 : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
 }
+
+// -----
+
+// Keeping all groups, all pairs, or placing all choices says nothing; ids and weights of a routing make that routing.
+// CHECK-LABEL: func @routing
+func.func @routing(%s: tensor<?x8xf32>, %m: tensor<8xi1>, %c: index) -> (!moe.routing<8, top 2>, !moe.routing<8, top 2>) {
+  // CHECK: %[[R:.*]] = moe.route %arg0 top 2
+  // CHECK-NEXT: %[[L:.*]] = moe.limit %[[R]] to %arg2 order choice overflow drop
+  // CHECK-NEXT: return %[[R]], %[[L]]
+  %all = arith.constant dense<true> : tensor<8xi1>
+  %0 = moe.route %s groups 4 keep 4 score max top 2 : tensor<?x8xf32> -> !moe.routing<8, top 2>
+  %1 = moe.keep %0 where %all : !moe.routing<8, top 2>, tensor<8xi1>
+  %i = moe.indices %1 : !moe.routing<8, top 2> -> tensor<?x2xi32>
+  %w = moe.weights %1 : !moe.routing<8, top 2> -> tensor<?x2xf32>
+  %2 = moe.from_indices %i, %w : tensor<?x2xi32>, tensor<?x2xf32> -> !moe.routing<8, top 2>
+  %3 = moe.limit %2 to %c order choice place 2 overflow next_choice : !moe.routing<8, top 2>, index
+  return %2, %3 : !moe.routing<8, top 2>, !moe.routing<8, top 2>
+}
+
+// -----
+
+// What says something stays.
+// CHECK-LABEL: func @routing_stays
+func.func @routing_stays(%r: !moe.routing<8, top 2>, %q: !moe.routing<8, top 2>, %c: index)
+    -> (!moe.routing<8, top 2>, !moe.routing<9, top 2>, !moe.routing<8, top 2>) {
+  // CHECK: moe.keep
+  // CHECK: moe.from_indices
+  // CHECK: moe.limit {{.*}} place 1
+  %some = arith.constant dense<[true, false, true, true, true, true, true, true]> : tensor<8xi1>
+  %0 = moe.keep %r where %some : !moe.routing<8, top 2>, tensor<8xi1>
+  %i = moe.indices %r : !moe.routing<8, top 2> -> tensor<?x2xi32>
+  %w = moe.weights %r : !moe.routing<8, top 2> -> tensor<?x2xf32>
+  %1 = moe.from_indices %i, %w : tensor<?x2xi32>, tensor<?x2xf32> -> !moe.routing<9, top 2>
+  %2 = moe.limit %r to %c order choice place 1 overflow next_choice : !moe.routing<8, top 2>, index
+  return %0, %1, %2 : !moe.routing<8, top 2>, !moe.routing<9, top 2>, !moe.routing<8, top 2>
+}

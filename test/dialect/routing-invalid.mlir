@@ -55,7 +55,7 @@ func.func @route(%s: tensor<?x?xf32>) {
 // moe.route (C2)
 func.func @route(%s: tensor<?x8xf32>, %k: tensor<?x7xf32>) {
   // expected-error @below {{'moe.route' op key is 'tensor<?x7xf32>', but the weights are 'tensor<?x8xf32>'}}
-  %0 = "moe.route"(%s, %k) {top = 2 : i64} : (tensor<?x8xf32>, tensor<?x7xf32>) -> !moe.routing<8, top 2>
+  %0 = "moe.route"(%s, %k) <{top = 2 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>}> : (tensor<?x8xf32>, tensor<?x7xf32>) -> !moe.routing<8, top 2>
   return
 }
 

@@ -1,0 +1,60 @@
+// GLM-4.5 (arXiv 2508.06471), one layer. Special: DeepSeek-V3 with one group, so without groups.
+// Normal form: logits x Wᵀ, score sigmoid, key score + bias, top 3 of the key, weight = score / sum, times 1.5; + shared expert.
+!x  = tensor<?x64xf32>
+!s  = tensor<?x12xf32>
+!h  = tensor<?x32xf32>
+!gu = tensor<32x64xf32>      // gate or up of one expert
+!dn = tensor<64x32xf32>
+!u  = tensor<12x32x64xf32>
+!d  = tensor<12x64x32xf32>
+!r  = !moe.routing<12, top 3>
+
+func.func private @router(%x: !x, %m: !moe.scope) -> !r {
+  %w    = moe.param %m "gate.weight" : tensor<12x64xf32>
+  %bias = moe.param %m "gate.e_score_correction_bias" : tensor<12xf32>
+  %l   = moe.linear %x, %w : (!x, tensor<12x64xf32>) -> !s
+  %s   = moe.sigmoid %l : !s
+  %b   = moe.broadcast %bias like %s : tensor<12xf32>, !s
+  %key = arith.addf %s, %b : !s
+  %g   = moe.route %s by %key top 3 : !s -> !r
+  %n   = moe.normalize %g by sum plus 1.0e-20 : !r
+  %r   = moe.scale %n by 1.5 : !r
+  return %r : !r
+}
+
+func.func private @swiglu(%x: !x, %gate: !gu, %up: !gu, %down: !dn) -> !x {
+  %a = moe.linear %x, %gate : (!x, !gu) -> !h
+  %b = moe.linear %x, %up : (!x, !gu) -> !h
+  %s = moe.silu %a : !h
+  %h = arith.mulf %s, %b : !h
+  %y = moe.linear %h, %down : (!h, !dn) -> !x
+  return %y : !x
+}
+
+// %m: "model.layers.1.mlp."
+func.func @glm4_moe(%x: !x, %m: !moe.scope) -> !x {
+  %wg = moe.param %m "experts.{expert}.gate_proj.weight" : !u
+  %wu = moe.param %m "experts.{expert}.up_proj.weight" : !u
+  %wd = moe.param %m "experts.{expert}.down_proj.weight" : !d
+  %sg = moe.param %m "shared_experts.gate_proj.weight" : !gu
+  %su = moe.param %m "shared_experts.up_proj.weight" : !gu
+  %sd = moe.param %m "shared_experts.down_proj.weight" : !dn
+
+  %r   = func.call @router(%x, %m) : (!x, !moe.scope) -> !r
+  %in  = moe.dispatch %x by %r : !x, !r
+  %out = moe.expert by %r rows(%t = %in) each(%gate = %wg, %up = %wu, %down = %wd) : !r, (!x, !u, !u, !d) -> !x {
+    %f = func.call @swiglu(%t, %gate, %up, %down) : (!x, !gu, !gu, !dn) -> !x
+    moe.yield %f : !x
+  }
+  %routed = moe.combine %out by %r weighted : !x, !r
+  %shared = func.call @swiglu(%x, %sg, %su, %sd) : (!x, !gu, !gu, !dn) -> !x
+  %y      = arith.addf %routed, %shared : !x
+  return %y : !x
+}
+
+// The weights as a matrix: the published code gives the chosen experts in no particular order.
+func.func @routing(%x: !x, %m: !moe.scope) -> !s {
+  %r = func.call @router(%x, %m) : (!x, !moe.scope) -> !r
+  %g = moe.to_matrix %r : !r -> !s
+  return %g : !s
+}

@@ -1,0 +1,33 @@
+// Loss-free balancing (arXiv 2408.15664; Megatron-LM). Special: instead of a loss, a bias on the choice moves against the load after every step.
+// Normal form: logits given, score sigmoid, key score + bias, top 2, weight = score / (sum + 1e-20); bias' = bias + u · sign(mean load - load).
+!s = tensor<?x8xf32>
+!e = tensor<8xf32>
+!c = tensor<8xi32>
+!r = !moe.routing<8, top 2>
+
+func.func @step(%l: !s, %bias: !e) -> (!s, !c, !e) {
+  %s = moe.sigmoid %l : !s
+  %b = moe.broadcast %bias like %s : !e, !s
+  %key = arith.addf %s, %b : !s
+  %g = moe.route %s by %key top 2 : !s -> !r
+  %r = moe.normalize %g by sum plus 1.0e-20 : !r
+  %gates = moe.to_matrix %r : !r -> !s
+  %counts = moe.counts %r : !r -> !c
+  %load = arith.sitofp %counts : !c to !e
+  %total = moe.reduce sum %load over 0 : !e -> tensor<f32>
+  %sum = moe.broadcast %total like %load : tensor<f32>, !e
+  %next = moe.map (%old = %bias, %v = %load, %t = %sum) : (!e, !e, !e) -> !e {
+    %experts = arith.constant 8.0 : f32
+    %u = arith.constant 0.05 : f32
+    %down = arith.constant -0.05 : f32
+    %zero = arith.constant 0.0 : f32
+    %mean = arith.divf %t, %experts : f32
+    %less = arith.cmpf olt, %v, %mean : f32
+    %more = arith.cmpf ogt, %v, %mean : f32
+    %a = arith.select %more, %down, %zero : f32
+    %d = arith.select %less, %u, %a : f32
+    %new = arith.addf %old, %d : f32
+    moe.yield %new : f32
+  }
+  return %gates, %counts, %next : !s, !c, !e
+}
