@@ -1,6 +1,7 @@
 // Replaces malloc in this program, see Allocations.h.
 #include "Allocations.h"
 
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <malloc.h>
@@ -14,11 +15,13 @@
 
 namespace {
 thread_local int64_t calls = 0;
+std::atomic<int64_t> allCalls{0};
 thread_local int64_t untilFailure = -1;
 
 #ifndef SANITIZED
 bool fails() {
   ++calls;
+  allCalls.fetch_add(1, std::memory_order_relaxed);
   if (untilFailure < 0 || untilFailure-- > 0)
     return false;
   errno = ENOMEM;
@@ -36,6 +39,7 @@ bool counted() {
 #endif
 }
 int64_t count() { return calls; }
+int64_t countOfAllThreads() { return allCalls; }
 void failAfter(int64_t skip) { untilFailure = skip; }
 } // namespace allocations
 
@@ -59,6 +63,14 @@ __attribute__((visibility("default"))) void *realloc(void *old, size_t bytes) {
 __attribute__((visibility("default"))) void *aligned_alloc(size_t alignment,
                                                            size_t bytes) {
   return fails() ? nullptr : __libc_memalign(alignment, bytes);
+}
+__attribute__((visibility("default"))) int
+posix_memalign(void **result, size_t alignment, size_t bytes) {
+  void *memory = fails() ? nullptr : __libc_memalign(alignment, bytes);
+  if (!memory)
+    return ENOMEM;
+  *result = memory;
+  return 0;
 }
 }
 #endif

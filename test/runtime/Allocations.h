@@ -10,6 +10,8 @@ namespace allocations {
 bool counted();
 /// Calls of malloc, calloc, realloc and aligned_alloc of this thread so far.
 int64_t count();
+/// The same of all threads.
+int64_t countOfAllThreads();
 /// The allocation after `skip` more of this thread returns null, once.
 /// Negative: none does.
 void failAfter(int64_t skip);
