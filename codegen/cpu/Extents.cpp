@@ -3,7 +3,6 @@
 
 #include "codegen/cpu/Extents.h"
 
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -61,9 +60,58 @@ LogicalResult Extents::unify(Operation *op, Value a, Value b) {
                          "do with each other");
 }
 
+/// The rows that a size counts: dimension 0 of some tensor.
+std::optional<Extent> Extents::rowsOfSize(Value size) const {
+  auto dim = size.getDefiningOp<tensor::DimOp>();
+  if (!dim || dim.getConstantIndex() != 0)
+    return std::nullopt;
+  return of(dim.getSource());
+}
+
+/// Operands that one loop walks have equally many rows.
+LogicalResult Extents::visitLinalg(linalg::LinalgOp op) {
+  SmallVector<Value> leaders(op.getNumLoops());
+  SmallVector<bool> fixed(op.getNumLoops());
+  for (OpOperand &operand : op->getOpOperands()) {
+    if (!isTensor(operand.get()))
+      continue;
+    AffineMap map = op.getMatchingIndexingMap(&operand);
+    for (auto [d, index] : llvm::enumerate(map.getResults())) {
+      bool rows = typeOf(operand.get()).isDynamicDim(d);
+      auto loop = dyn_cast<AffineDimExpr>(index);
+      if (!loop && rows)
+        return op.emitOpError("computes with the numbers of rows");
+      if (!loop)
+        continue;
+      Value &leader = leaders[loop.getPosition()];
+      if (rows && leader && failed(unify(op, leader, operand.get())))
+        return failure();
+      if (rows)
+        leader = operand.get();
+      else
+        fixed[loop.getPosition()] = true;
+    }
+  }
+  for (auto [leader, isFixed] : llvm::zip(leaders, fixed))
+    if (leader && isFixed)
+      return op.emitOpError("walks rows along with a fixed number of others");
+  for (OpOperand &init : op.getDpsInitsMutable())
+    if (typeOf(init.get()).getRank() && typeOf(init.get()).isDynamicDim(0))
+      set(op.getTiedOpResult(&init), of(init.get()));
+  return success();
+}
+
 /// expand_shape, collapse_shape, extract_slice, transpose, cast, split.
 LogicalResult Extents::visitReshape(Operation *op) {
   Value source = op->getOperand(0), result = op->getResult(0);
+  bool countsRows = typeOf(source).getRank() && typeOf(source).isDynamicDim(0);
+  auto cut = dyn_cast<tensor::ExtractSliceOp>(op);
+  bool fixed = (cut && !cut.isDynamicSize(0)) ||
+               (isa<tensor::CastOp>(op) && typeOf(result).getRank() &&
+                !typeOf(result).isDynamicDim(0));
+  if (countsRows && fixed)
+    return op->emitOpError("takes a fixed number of the rows of ")
+           << typeOf(source) << ", which may have fewer";
   if (!typeOf(result).getRank() || !typeOf(result).isDynamicDim(0))
     return success();
   Extent rows = of(source);
@@ -82,8 +130,10 @@ LogicalResult Extents::visitReshape(Operation *op) {
   } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
     if (!slice.isDynamicSize(0) || slice.isDynamicOffset(0) ||
         slice.getStaticOffset(0) != 0 || slice.isDynamicStride(0) ||
-        slice.getStaticStride(0) != 1)
-      return op->emitOpError("cuts out a dynamic number of rows");
+        slice.getStaticStride(0) != 1 ||
+        rowsOfSize(slice.getDynamicSize(0)) != rows)
+      return op->emitOpError(
+          "cuts out a number of rows known only at run time");
   }
   set(result, rows);
   return success();
@@ -112,7 +162,8 @@ LogicalResult Extents::visitLoop(grouped::LoopOp op) {
   Extent grouped{Extent::Kind::Grouped, 1, planNumber(plan)};
   for (Value rows : op.getRows())
     if (!(of(rows) == grouped))
-      return op->emitOpError("takes rows that are not in the order of its plan");
+      return op->emitOpError(
+          "takes rows that are not in the order of its plan");
   Extent group{Extent::Kind::Group, 1, loops++};
   for (Region &body : op.getBodies()) {
     for (BlockArgument argument :
@@ -143,6 +194,36 @@ LogicalResult Extents::visit(Operation *op) {
     return visitMatmul(matmul);
   if (auto loop = dyn_cast<grouped::LoopOp>(op))
     return visitLoop(loop);
+  if (auto structured = dyn_cast<linalg::LinalgOp>(op);
+      structured && !isa<linalg::TransposeOp>(op))
+    return visitLinalg(structured);
+  if (isa<tensor::EmptyOp, tensor::SplatOp>(op)) {
+    RankedTensorType type = typeOf(op->getResult(0));
+    if (type.getRank() == 0 || !type.isDynamicDim(0))
+      return success();
+    // One dimension is dynamic, so the last operand is its size.
+    std::optional<Extent> rows = rowsOfSize(op->getOperands().back());
+    if (!rows)
+      return op->emitOpError("makes a tensor whose number of rows is unknown");
+    set(op->getResult(0), *rows);
+    return success();
+  }
+  if (auto concat = dyn_cast<tensor::ConcatOp>(op);
+      concat && concat.getDim() == 0) {
+    if (!concat.getResultType().isDynamicDim(0))
+      return success();
+    return op->emitOpError(
+        "puts together numbers of rows that are known only at run time");
+  }
+  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op)) {
+    if (!insert.getDestType().getRank() ||
+        !insert.getDestType().isDynamicDim(0))
+      return success();
+    if (failed(unify(op, insert.getDest(), insert.getSource())))
+      return failure();
+    set(insert.getResult(), of(insert.getDest()));
+    return success();
+  }
   if (auto plan = dyn_cast<grouped::PlanOp>(op)) {
     Extent filled{Extent::Kind::Grouped, 1,
                   static_cast<unsigned>(plans.size())};
@@ -159,8 +240,7 @@ LogicalResult Extents::visit(Operation *op) {
     leader = gather.getIndices();
   } else if (auto combine = dyn_cast<grouped::CombineOp>(op)) {
     leader = combine.getRows();
-    if (combine.getWeights() &&
-        failed(unify(op, leader, combine.getWeights())))
+    if (combine.getWeights() && failed(unify(op, leader, combine.getWeights())))
       return failure();
   } else if (auto linear = dyn_cast<moe::LinearOp>(op)) {
     leader = linear.getInput();
@@ -217,9 +297,8 @@ LogicalResult Extents::finish(func::FuncOp function) {
     if (isa<grouped::PackedType>(value.getType()))
       continue;
     if (!isTensor(value))
-      return leave.emitOpError("returns ")
-             << value.getType() << " as result " << i
-             << ": entries return tensors";
+      return leave.emitOpError("returns ") << value.getType() << " as result "
+                                           << i << ": entries return tensors";
     Extent rows = of(value);
     bool input = rows.kind == Extent::Kind::Input && rows.factor == 1;
     if (rows.kind != Extent::Kind::Constant && !input)

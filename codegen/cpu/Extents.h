@@ -7,6 +7,7 @@
 #include "dialect/GroupedDialect.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 
 namespace moe::cpu {
 
@@ -48,6 +49,8 @@ public:
 private:
   mlir::LogicalResult visit(mlir::Operation *op);
   mlir::LogicalResult unify(mlir::Operation *op, mlir::Value a, mlir::Value b);
+  std::optional<Extent> rowsOfSize(mlir::Value size) const;
+  mlir::LogicalResult visitLinalg(mlir::linalg::LinalgOp op);
   mlir::LogicalResult visitReshape(mlir::Operation *op);
   mlir::LogicalResult visitMatmul(grouped::MatmulOp op);
   mlir::LogicalResult visitLoop(grouped::LoopOp op);

@@ -109,6 +109,10 @@ FailureOr<Layout> viewLayout(Operation *view, Layout source) {
   return source; // tensor.cast
 }
 
+int64_t Storage::rowBytes() const {
+  return rowStride * elementBytes(element);
+}
+
 int64_t elementBytes(Type element) {
   if (element.isIndex())
     return 8;

@@ -23,7 +23,10 @@ struct Storage {
   Extent rows;
   int64_t rowStride = 0; // elements from one row to the next
   int64_t copies = 1;    // one for each group, in bodies of grouped.loop
+  unsigned place = 0;    // of the workspace
   mlir::DenseElementsAttr value;
+
+  int64_t rowBytes() const;
 };
 
 /// Element (i0, i1, ...) lies at offset + group * groupStride + sum of i * s.

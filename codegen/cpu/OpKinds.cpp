@@ -2,10 +2,10 @@
 
 #include "codegen/cpu/OpKinds.h"
 
+#include "codegen/cpu/Linalg.h"
 #include "codegen/cpu/VectorBody.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -27,9 +27,40 @@ static bool isStaticSlice(tensor::ExtractSliceOp slice) {
          !ShapedType::isDynamicShape(slice.getStaticStrides());
 }
 
+/// Extents knows the rows of tensors that only their shape depends on; other
+/// arithmetic with sizes has no code.
+static bool sizesTensors(tensor::DimOp op) {
+  return llvm::all_of(op->getUsers(), [](Operation *user) {
+    return isa<tensor::EmptyOp, tensor::SplatOp, tensor::ExtractSliceOp,
+               tensor::InsertSliceOp, tensor::ExpandShapeOp>(user);
+  });
+}
+
+static OpKind kindOfInsert(tensor::InsertSliceOp op) {
+  if (ShapedType::isDynamicShape(op.getStaticOffsets()) ||
+      ShapedType::isDynamicShape(op.getStaticStrides()))
+    return OpKind::Unsupported;
+  bool allRows = op.getStaticOffset(0) == 0 && op.getStaticStride(0) == 1 &&
+                 !op.getDroppedDims()[0] &&
+                 (op.isDynamicSize(0) ||
+                  op.getStaticSize(0) == op.getDestType().getDimSize(0));
+  if (allRows)
+    return OpKind::Row;
+  return op.getDestType().hasStaticShape() &&
+                 op.getSourceType().hasStaticShape()
+             ? OpKind::Serial
+             : OpKind::Unsupported;
+}
+
 OpKind kindOf(Operation *op) {
   if (isa<tensor::EmptyOp>(op))
     return OpKind::Constant;
+  if (auto dim = dyn_cast<tensor::DimOp>(op))
+    return sizesTensors(dim) ? OpKind::Constant : OpKind::Unsupported;
+  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
+    return kindOfInsert(insert);
+  if (auto concat = dyn_cast<tensor::ConcatOp>(op))
+    return concat.getDim() == 0 ? OpKind::Serial : OpKind::Row;
   if (auto constant = dyn_cast<arith::ConstantOp>(op))
     return isa<ShapedType>(constant.getType()) ? OpKind::Constant
                                                : OpKind::Scalar;
@@ -38,6 +69,11 @@ OpKind kindOf(Operation *op) {
   if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp,
           linalg::TransposeOp, SplitOp>(op))
     return OpKind::View;
+  if (auto structured = dyn_cast<linalg::LinalgOp>(op)) {
+    if (!isSupportedLinalg(structured))
+      return OpKind::Unsupported;
+    return rowLoop(structured) ? OpKind::Row : OpKind::Serial;
+  }
   if (isa<grouped::MatmulOp>(op))
     return bodyWorks(op->getRegion(0).front()) ? OpKind::Matmul
                                                : OpKind::Unsupported;
@@ -61,8 +97,7 @@ OpKind kindOf(Operation *op) {
           tensor::SplatOp>(op))
     return OpKind::Row;
   if (auto map = dyn_cast<MapOp>(op))
-    return bodyWorks(map.getBody().front()) ? OpKind::Row
-                                            : OpKind::Unsupported;
+    return bodyWorks(map.getBody().front()) ? OpKind::Row : OpKind::Unsupported;
   bool stored = llvm::any_of(op->getOperands(), isStored) ||
                 llvm::any_of(op->getResults(), isStored);
   if (!stored)
@@ -88,11 +123,24 @@ void forEachRead(Operation *op, const Extents &extents,
   }
   if (auto transpose = dyn_cast<linalg::TransposeOp>(op))
     return visit(transpose.getInput(), Reach::Whole);
+  if (auto structured = dyn_cast<linalg::LinalgOp>(op)) {
+    std::optional<unsigned> rows = rowLoop(structured);
+    for (OpOperand &operand : op->getOpOperands())
+      if (isStored(operand.get()) &&
+          (!structured.isDpsInit(&operand) || readsInit(structured, operand)))
+        visit(operand.get(), rows && walksRows(structured, operand, *rows)
+                                 ? Reach::Row
+                                 : Reach::Whole);
+    return;
+  }
   Reach reach = kindOf(op) == OpKind::Row ? Reach::Row : Reach::Whole;
   for (OpOperand &operand : op->getOpOperands()) {
     Value value = operand.get();
     if (!isStored(value))
       continue;
+    if (isa<tensor::InsertSliceOp>(op) &&
+        value.getDefiningOp<tensor::EmptyOp>())
+      continue; // holds nothing that could stay
     Reach here = reach;
     if (auto gather = dyn_cast<GatherOp>(op))
       here = value == gather.getTable() ? Reach::Whole : reach;

@@ -23,7 +23,10 @@ void emitElementwiseRow(Frame &f, Operation *op, Value row) {
   Ref out = f.ref(op->getResult(0));
   Value to = f.rowAddress(out, row);
   SmallVector<Value> from;
-  for (Value operand : op->getOperands())
+  // Other operands of a splat are sizes.
+  OperandRange operands = op->getOperands().take_front(
+      isa<tensor::SplatOp>(op) ? 1 : op->getNumOperands());
+  for (Value operand : operands)
     from.push_back(isa<RankedTensorType>(operand.getType())
                        ? f.rowAddress(f.ref(operand), row)
                        : Value());
@@ -31,15 +34,14 @@ void emitElementwiseRow(Frame &f, Operation *op, Value row) {
       out.rowElements,
       [&](Value column, int64_t count) {
         IRMapping mapping;
-        for (auto [operand, address] : llvm::zip(op->getOperands(), from)) {
+        for (auto [operand, address] : llvm::zip_equal(operands, from)) {
           Value value;
           if (address)
-            value = f.load(f.ref(operand), f.add(address, column), count,
-                           width);
+            value =
+                f.load(f.ref(operand), f.add(address, column), count, width);
           else
             value = vector::BroadcastOp::create(
-                f.builder, f.loc,
-                VectorType::get({width}, operand.getType()),
+                f.builder, f.loc, VectorType::get({width}, operand.getType()),
                 f.scalars.lookup(operand));
           mapping.map(operand, value);
         }
@@ -73,8 +75,8 @@ void emitMapRow(Frame &f, MapOp op, Value row) {
         SmallVector<Value> values;
         for (auto [ref, address] : llvm::zip(in, from))
           values.push_back(f.load(ref, f.add(address, column), count, width));
-        SmallVector<Value> made = emitBlockOnVectors(
-            f.builder, f.loc, body, values, width, f.scalars);
+        SmallVector<Value> made = emitBlockOnVectors(f.builder, f.loc, body,
+                                                     values, width, f.scalars);
         for (auto [ref, address, value] : llvm::zip(out, to, made))
           f.store(ref, f.add(address, column), value, count);
       },
@@ -98,20 +100,17 @@ struct BroadcastWalk {
     for (int64_t size : shape.drop_front(d + 1))
       step *= size;
     f.loop(shape[d], [&](Value i) {
-      run(d + 1, f.add(from, f.mul(i, strides[d])),
-          f.add(to, f.mul(i, step)));
+      run(d + 1, f.add(from, f.mul(i, strides[d])), f.add(to, f.mul(i, step)));
     });
   }
 
   void lastDimension(int64_t size, int64_t stride, Value from, Value to) {
     Value spread;
     if (stride == 0)
-      spread = vector::BroadcastOp::create(f.builder, f.loc,
-                                           f.vectorOf(out.type),
-                                           f.loadScalar(in, from));
+      spread = vector::BroadcastOp::create(
+          f.builder, f.loc, f.vectorOf(out.type), f.loadScalar(in, from));
     f.columns(size, [&](Value column, int64_t count) {
-      Value value =
-          spread ? spread : f.load(in, f.add(from, column), count);
+      Value value = spread ? spread : f.load(in, f.add(from, column), count);
       f.store(out, f.add(to, column), value, count);
     });
   }
@@ -123,9 +122,9 @@ void emitBroadcastRow(Frame &f, BroadcastOp op, Value row) {
   Value to = f.rowAddress(out, row);
   auto type = dyn_cast<RankedTensorType>(op.getInput().getType());
   if (!type) {
-    Value spread = vector::BroadcastOp::create(
-        f.builder, f.loc, f.vectorOf(out.type),
-        f.scalars.lookup(op.getInput()));
+    Value spread =
+        vector::BroadcastOp::create(f.builder, f.loc, f.vectorOf(out.type),
+                                    f.scalars.lookup(op.getInput()));
     f.columns(out.rowElements, [&](Value column, int64_t count) {
       f.store(out, f.add(to, column), spread, count);
     });

@@ -36,8 +36,7 @@ void emitCopyRow(Frame &f, const Step &step, Value row) {
   bool contiguous = true;
   int64_t expected = 1;
   for (int64_t d = type.getRank() - 1; d > 0; --d) {
-    contiguous &=
-        type.getDimSize(d) == 1 || in.layout.strides[d] == expected;
+    contiguous &= type.getDimSize(d) == 1 || in.layout.strides[d] == expected;
     expected *= type.getDimSize(d);
   }
   if (!contiguous)
@@ -46,6 +45,45 @@ void emitCopyRow(Frame &f, const Step &step, Value row) {
     f.store(out, f.add(to, column), f.load(in, f.add(from, column), lanes),
             lanes);
   });
+}
+
+void emitInsert(Frame &f, tensor::InsertSliceOp op, Value row) {
+  Ref in = f.ref(op.getSource()), out = f.ref(op.getResult());
+  Value first = row ? row : f.constant(0);
+  Value to = f.rowAddress(out, first);
+  if (!op.getDest().getDefiningOp<tensor::EmptyOp>()) {
+    Ref old = f.ref(op.getDest());
+    Value from = f.rowAddress(old, first);
+    int64_t rows = row ? 1 : op.getDestType().getDimSize(0);
+    f.columns(rows * out.rowElements, [&](Value column, int64_t lanes) {
+      f.store(out, f.add(to, column), f.load(old, f.add(from, column), lanes),
+              lanes);
+    });
+  }
+  // Where the slice lies, without the dimensions that the source lacks.
+  Ref slice = out;
+  slice.layout.strides.clear();
+  llvm::SmallBitVector dropped = op.getDroppedDims();
+  for (auto [d, stride] : llvm::enumerate(out.layout.strides)) {
+    to = f.add(to, op.getStaticOffset(d) * stride);
+    if (!dropped[d])
+      slice.layout.strides.push_back(op.getStaticStride(d) * stride);
+  }
+  copyStrided(f, in, slice, op.getSourceType().getShape(), row ? 1 : 0,
+              f.rowAddress(in, first), to);
+}
+
+void emitConcat(Frame &f, tensor::ConcatOp op, Value row) {
+  Ref out = f.ref(op.getResult());
+  Value first = row ? row : f.constant(0);
+  Value to = f.rowAddress(out, first);
+  for (Value input : op.getInputs()) {
+    Ref in = f.ref(input);
+    ArrayRef<int64_t> shape =
+        cast<RankedTensorType>(input.getType()).getShape();
+    copyStrided(f, in, out, shape, row ? 1 : 0, f.rowAddress(in, first), to);
+    to = f.add(to, shape[op.getDim()] * out.layout.strides[op.getDim()]);
+  }
 }
 
 void emitGatherRow(Frame &f, GatherOp op, Value row) {
@@ -58,17 +96,13 @@ void emitGatherRow(Frame &f, GatherOp op, Value row) {
   f.loop(ids.rowElements, [&](Value c) {
     Value id = f.toIndex(f.loadScalar(ids, f.add(from, c)));
     if (!plan) { // a plan's numbers are right by construction
-      Value inside =
-          arith::CmpIOp::create(f.builder, f.loc, arith::CmpIPredicate::ult,
-                                id, rows);
+      Value inside = arith::CmpIOp::create(f.builder, f.loc,
+                                           arith::CmpIPredicate::ult, id, rows);
       Value outside = arith::XOrIOp::create(
           f.builder, f.loc, inside,
           arith::ConstantIntOp::create(f.builder, f.loc, 1, 1));
-      f.ifThen(outside, [&] {
-        reportError(f, MOERT_CODE_INDEX, {id, rows});
-      });
-      id = arith::SelectOp::create(f.builder, f.loc, inside, id,
-                                   f.constant(0));
+      f.ifThen(outside, [&] { reportError(f, MOERT_CODE_INDEX, {id, rows}); });
+      id = arith::SelectOp::create(f.builder, f.loc, inside, id, f.constant(0));
     }
     // With an empty table there is nothing to read.
     f.ifThen(f.less(f.constant(0), rows), [&] {
@@ -99,8 +133,7 @@ void emitCombineRow(Frame &f, grouped::CombineOp op, Value row) {
     SmallVector<Value> total = f.fold(
         f.constant(0), f.constant(slots.rowElements), zero,
         [&](Value slot, ValueRange so) -> SmallVector<Value> {
-          Value source =
-              f.toIndex(f.loadScalar(slots, f.add(firstSlot, slot)));
+          Value source = f.toIndex(f.loadScalar(slots, f.add(firstSlot, slot)));
           Value filled = f.less(f.constant(-1), source);
           auto choice = scf::IfOp::create(b, f.loc, zero.getType(), filled,
                                           /*withElseRegion=*/true);
@@ -108,24 +141,23 @@ void emitCombineRow(Frame &f, grouped::CombineOp op, Value row) {
           b.setInsertionPointToStart(choice.elseBlock());
           scf::YieldOp::create(b, f.loc, so[0]);
           b.setInsertionPointToStart(choice.thenBlock());
-          Value x = f.load(in, f.add(f.wholeRowAddress(in, source), column),
-                           lanes);
+          Value x =
+              f.load(in, f.add(f.wholeRowAddress(in, source), column), lanes);
           x = convertNumber(b, f.loc, x, wide);
           if (op.getWeights()) {
             Value weight = convertNumber(
                 b, f.loc, f.loadScalar(weights, f.add(firstWeight, slot)),
                 wide);
-            x = arith::MulFOp::create(
-                b, f.loc, x,
-                vector::BroadcastOp::create(b, f.loc, f.vectorOf(wide),
-                                            weight));
+            x = arith::MulFOp::create(b, f.loc, x,
+                                      vector::BroadcastOp::create(
+                                          b, f.loc, f.vectorOf(wide), weight));
           }
-          scf::YieldOp::create(b, f.loc,
-                               Value(arith::AddFOp::create(b, f.loc, so[0], x)));
+          scf::YieldOp::create(
+              b, f.loc, Value(arith::AddFOp::create(b, f.loc, so[0], x)));
           return {choice.getResult(0)};
         });
-    f.store(out, f.add(to, column),
-            convertNumber(b, f.loc, total[0], out.type), lanes);
+    f.store(out, f.add(to, column), convertNumber(b, f.loc, total[0], out.type),
+            lanes);
   });
 }
 
@@ -177,16 +209,15 @@ void emitLinearRow(Frame &f, LinearOp op, Value row) {
             return {product(so[0], widen(f.load(in, f.add(x, k), lanes)),
                             widen(f.load(weight, f.add(w, k), lanes)))};
           })[0];
-      Value sum = vector::ReductionOp::create(
-          b, f.loc, vector::CombiningKind::ADD, sums);
+      Value sum = vector::ReductionOp::create(b, f.loc,
+                                              vector::CombiningKind::ADD, sums);
       if (op.getBias()) {
         Ref bias = f.ref(op.getBias());
         Value number =
             f.loadScalar(bias, f.add(f.rowAddress(bias, f.constant(0)), n));
         sum = arith::AddFOp::create(b, f.loc, sum, widen(number));
       }
-      f.storeScalar(out, f.add(y, n),
-                    convertNumber(b, f.loc, sum, out.type));
+      f.storeScalar(out, f.add(y, n), convertNumber(b, f.loc, sum, out.type));
     });
   });
 }

@@ -2,6 +2,8 @@
 
 #include "codegen/cpu/Rows.h"
 
+#include "codegen/cpu/Linalg.h"
+
 using namespace mlir;
 
 namespace moe::cpu {
@@ -27,6 +29,12 @@ void emitRow(Frame &frame, const Step &step, Value row) {
     return emitCombineRow(frame, op, row);
   if (auto op = dyn_cast<LinearOp>(step.op))
     return emitLinearRow(frame, op, row);
+  if (auto op = dyn_cast<linalg::LinalgOp>(step.op))
+    return emitLinalg(frame, op, row);
+  if (auto op = dyn_cast<tensor::InsertSliceOp>(step.op))
+    return emitInsert(frame, op, row);
+  if (auto op = dyn_cast<tensor::ConcatOp>(step.op))
+    return emitConcat(frame, op, row);
   emitElementwiseRow(frame, step.op, row);
 }
 
@@ -35,6 +43,12 @@ void emitSerial(Frame &frame, const Step &step) {
     return emitSoftmaxOverRows(frame, op);
   if (auto op = dyn_cast<ReduceOp>(step.op))
     return emitReduceOverRows(frame, op);
+  if (auto op = dyn_cast<linalg::LinalgOp>(step.op))
+    return emitLinalg(frame, op, Value());
+  if (auto op = dyn_cast<tensor::InsertSliceOp>(step.op))
+    return emitInsert(frame, op, Value());
+  if (auto op = dyn_cast<tensor::ConcatOp>(step.op))
+    return emitConcat(frame, op, Value());
   emitPlan(frame, step);
 }
 

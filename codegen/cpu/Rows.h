@@ -5,6 +5,8 @@
 
 #include "codegen/cpu/Frame.h"
 
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
 namespace moe::cpu {
 
 /// Everything that `step` does for one row.
@@ -32,6 +34,9 @@ void emitCopyRow(Frame &frame, const Step &step, mlir::Value row);
 void emitGatherRow(Frame &frame, GatherOp op, mlir::Value row);
 void emitCombineRow(Frame &frame, grouped::CombineOp op, mlir::Value row);
 void emitLinearRow(Frame &frame, LinearOp op, mlir::Value row);
+// Without a row: everything.
+void emitInsert(Frame &frame, mlir::tensor::InsertSliceOp op, mlir::Value row);
+void emitConcat(Frame &frame, mlir::tensor::ConcatOp op, mlir::Value row);
 
 // RowTopK.cpp, Plan.cpp.
 void emitTopKRow(Frame &frame, const Step &step, mlir::Value row);

@@ -2,7 +2,7 @@
 // row steps over the same rows share a phase, and what only they use stays in a
 // row of scratch.
 
-#include "codegen/cpu/Schedule.h"
+#include "codegen/cpu/Scheduler.h"
 
 #include "codegen/cpu/Matmul.h"
 
@@ -26,6 +26,15 @@ PackedLayout packedLayout(grouped::PackedType type, const Level &level) {
   return layout;
 }
 
+Extent Schedule::bound(Extent extent) const {
+  if (extent.kind != Extent::Kind::Grouped)
+    return extent;
+  grouped::PlanOp plan = rows->plan(extent);
+  Extent result = bound(rows->of(plan.getIds()));
+  result.factor *= plan.getIds().getType().getDimSize(1) * extent.factor;
+  return result;
+}
+
 Layout Schedule::matmulInput(grouped::MatmulOp op) const {
   auto copy = widened.find(op.getInput());
   PackedLayout packed = packedLayout(op.getWeights().getType(), *machine);
@@ -37,65 +46,6 @@ Layout Schedule::matmulInput(grouped::MatmulOp op) const {
   result.strides = {storage(copy->second).rowStride, 1};
   return result;
 }
-
-class Scheduler {
-public:
-  Scheduler(func::FuncOp function, const Extents &extents, const Level &level)
-      : function(function), extents(extents), level(level) {
-    result.rows = &extents;
-    result.machine = &level;
-  }
-
-  FailureOr<Schedule> run();
-
-private:
-  struct Access {
-    unsigned storage;
-    Reach reach;
-  };
-  /// Where steps go while the body of a grouped.loop is walked.
-  struct Nest {
-    std::vector<Step> *steps;
-    int64_t groups;
-    Extent grouped;
-  };
-
-  LogicalResult visit(Operation *op);
-  LogicalResult visitView(Operation *op);
-  LogicalResult visitLoop(grouped::LoopOp op, Step &step);
-  LogicalResult makeReady(Operation *user, Value value);
-  LogicalResult widenInput(grouped::MatmulOp op);
-  void copy(Value value);
-  void copyTo(Value value, unsigned target);
-  void own(Value value);
-  void ownPacked(grouped::PackOp op);
-  void ownConstant(Operation *op);
-  unsigned addStorage(Storage storage);
-  unsigned addScratch(Type element, int64_t columns);
-  void addStep(Step step, Phase::Kind kind, Extent rows,
-               ArrayRef<Access> accesses, ArrayRef<unsigned> writes);
-  unsigned phaseFor(Phase::Kind kind, Extent rows, ArrayRef<Access> accesses);
-  void finish();
-
-  bool isReturned(Value value) const { return returned.contains(value); }
-  bool multipliesBf16(grouped::MatmulOp op) const;
-  Type storedElement(Value value) const;
-  int64_t storedStride(Value value, Type element) const;
-
-  func::FuncOp function;
-  const Extents &extents;
-  const Level &level;
-  Schedule result;
-  std::optional<Nest> nest;
-  DenseMap<Value, unsigned> returned; // first result that a value becomes
-  SmallVector<int> producers;         // phase of every storage, -1: before all
-  struct Read {
-    unsigned storage;
-    unsigned phase;
-    Reach reach;
-  };
-  std::vector<Read> reads;
-};
 
 unsigned Scheduler::addStorage(Storage storage) {
   result.allStorages.push_back(storage);
@@ -193,11 +143,11 @@ void Scheduler::ownPacked(grouped::PackOp op) {
 }
 
 void Scheduler::ownConstant(Operation *op) {
-  Value value = op->getResult(0);
-  auto type = cast<RankedTensorType>(value.getType());
   auto constant = dyn_cast<arith::ConstantOp>(op);
   if (!constant)
-    return; // tensor.empty holds nothing
+    return; // tensor.empty and tensor.dim hold nothing
+  Value value = op->getResult(0);
+  auto type = cast<RankedTensorType>(value.getType());
   Storage storage;
   storage.kind = Storage::Kind::Constant;
   storage.element = type.getElementType();
@@ -316,8 +266,7 @@ LogicalResult Scheduler::widenInput(grouped::MatmulOp op) {
   Storage storage;
   storage.element = Float32Type::get(op.getContext());
   storage.rows = extents.of(input);
-  storage.rowStride =
-      paddedStride(op.getInput().getType().getDimSize(1), 4);
+  storage.rowStride = paddedStride(op.getInput().getType().getDimSize(1), 4);
   unsigned target = addStorage(storage);
   result.widened[input] = target;
   copyTo(input, target);
@@ -336,7 +285,8 @@ LogicalResult Scheduler::visitLoop(grouped::LoopOp op, Step &step) {
       result.layouts[argument] = result.layouts[operand];
     int64_t begin = op.getBounds()[number];
     auto each = arguments.drop_front(op.getRows().size());
-    for (auto [argument, operand] : llvm::zip_equal(each, op.getEachOf(number))) {
+    for (auto [argument, operand] :
+         llvm::zip_equal(each, op.getEachOf(number))) {
       Layout layout = result.layouts[operand];
       layout.groupStride = layout.strides.front();
       layout.offset -= begin * layout.groupStride;
@@ -459,9 +409,12 @@ LogicalResult Scheduler::visit(Operation *op) {
       if (auto plan = matmul.getOffsets().getDefiningOp<grouped::PlanOp>())
         accesses.push_back({result.filled[plan], Reach::Whole});
   }
-  if (auto loop = dyn_cast<grouped::LoopOp>(op))
+  if (auto loop = dyn_cast<grouped::LoopOp>(op)) {
+    unsigned first = result.allStorages.size();
     if (failed(visitLoop(loop, step)))
       return failure();
+    inLoop[op] = {first, result.allStorages.size()};
+  }
 
   switch (kind) {
   case OpKind::Serial:
@@ -481,33 +434,6 @@ LogicalResult Scheduler::visit(Operation *op) {
             accesses, writes);
   }
   return success();
-}
-
-/// Decides which barriers are needed and which tensors need only a row.
-void Scheduler::finish() {
-  std::vector<bool> local(result.allStorages.size(), true);
-  std::vector<int> newest(result.allPhases.size(), -1);
-  for (const Read &read : reads) {
-    int made = producers[read.storage];
-    if (made != static_cast<int>(read.phase)) {
-      newest[read.phase] = std::max(newest[read.phase], made);
-      local[read.storage] = false;
-    } else if (read.reach != Reach::Row ||
-               result.allPhases[made].kind != Phase::Kind::Rows) {
-      local[read.storage] = false;
-    }
-  }
-  int lastBarrier = 0;
-  for (auto [number, phase] : llvm::enumerate(result.allPhases)) {
-    phase.barrierBefore = newest[number] >= lastBarrier;
-    if (phase.barrierBefore)
-      lastBarrier = number;
-  }
-  for (auto [number, storage] : llvm::enumerate(result.allStorages))
-    if (storage.kind == Storage::Kind::Workspace && local[number] &&
-        producers[number] >= 0 &&
-        result.allPhases[producers[number]].kind == Phase::Kind::Rows)
-      storage.kind = Storage::Kind::Scratch;
 }
 
 FailureOr<Schedule> Scheduler::run() {

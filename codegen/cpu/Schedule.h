@@ -44,6 +44,12 @@ struct Phase {
   bool barrierBefore = false;
 };
 
+/// A part of the workspace that storages use one after the other.
+struct Place {
+  Extent rows; // factor 1
+  int64_t rowBytes = 0;
+};
+
 class Schedule {
 public:
   /// Fails with a diagnostic at the first operation without CPU code.
@@ -59,6 +65,10 @@ public:
   const Storage &storageOf(mlir::Value value) const {
     return allStorages[layout(value).storage];
   }
+  /// Parts of the workspace; Storage::place is one of them.
+  llvm::ArrayRef<Place> places() const { return allPlaces; }
+  /// The most rows that an extent can have, as a constant or for an input.
+  Extent bound(Extent extent) const;
   /// Where a tensor or packed value lies.
   const Layout &layout(mlir::Value value) const { return layouts.at(value); }
   /// The rows that a matmul multiplies: the input, or its f32 copy.
@@ -72,6 +82,7 @@ private:
   const Level *machine = nullptr;
   std::vector<Phase> allPhases;
   std::vector<Storage> allStorages;
+  std::vector<Place> allPlaces;
   llvm::DenseMap<mlir::Value, Layout> layouts;
   llvm::DenseMap<mlir::Value, unsigned> widened;
   llvm::DenseMap<mlir::Operation *, unsigned> filled;

@@ -1,0 +1,130 @@
+// What has no CPU code is refused with the operation, its place and the reason; exit code 1 and no output.
+// RUN: rm -rf %t && split-file %s %t
+// RUN: %{python} %S/Inputs/refused.py %t
+
+//--- inner.mlir
+// error: argument 0 is 'tensor<?x?xf32>': only the first dimension may be dynamic in CPU code
+func.func @f(%x: tensor<?x?xf32>) -> tensor<?x?xf32> {
+  return %x : tensor<?x?xf32>
+}
+//--- moved.mlir
+func.func @f(%x: tensor<?x4xf32>) -> tensor<4xf32> {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?x4xf32>
+  // error: 'tensor.empty' op makes a 'tensor<4x?xf32>': only the first dimension may be dynamic in CPU code
+  %e = tensor.empty(%n) : tensor<4x?xf32>
+  %t = linalg.transpose ins(%x : tensor<?x4xf32>) outs(%e : tensor<4x?xf32>) permutation = [1, 0]
+  %r = moe.reduce sum %t over 1 : tensor<4x?xf32> -> tensor<4xf32>
+  return %r : tensor<4xf32>
+}
+//--- unsupported.mlir
+func.func @f(%x: tensor<?x4xf32>) -> tensor<?x6xf32> {
+  %z = arith.constant 0.0 : f32
+  // error: 'tensor.pad' op cannot be compiled for the CPU
+  %p = tensor.pad %x low[0, 1] high[0, 1] {
+  ^bb0(%i: index, %j: index):
+    tensor.yield %z : f32
+  } : tensor<?x4xf32> to tensor<?x6xf32>
+  return %p : tensor<?x6xf32>
+}
+//--- fixed.mlir
+func.func @f(%x: tensor<?x4xf32>) -> tensor<3x4xf32> {
+  // error: 'tensor.extract_slice' op takes a fixed number of the rows of 'tensor<?x4xf32>', which may have fewer
+  %s = tensor.extract_slice %x[0, 0][3, 4][1, 1] : tensor<?x4xf32> to tensor<3x4xf32>
+  return %s : tensor<3x4xf32>
+}
+//--- cast.mlir
+func.func @f(%x: tensor<?x4xf32>) -> tensor<3x4xf32> {
+  // error: 'tensor.cast' op takes a fixed number of the rows of 'tensor<?x4xf32>', which may have fewer
+  %s = tensor.cast %x : tensor<?x4xf32> to tensor<3x4xf32>
+  return %s : tensor<3x4xf32>
+}
+//--- other-rows.mlir
+func.func @f(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %y, %c0 : tensor<?x4xf32>
+  // error: 'tensor.extract_slice' op cuts out a number of rows known only at run time
+  %s = tensor.extract_slice %x[0, 0][%n, 4][1, 1] : tensor<?x4xf32> to tensor<?x4xf32>
+  return %s : tensor<?x4xf32>
+}
+//--- concat.mlir
+func.func @f(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  // error: 'tensor.concat' op puts together numbers of rows that are known only at run time
+  %s = tensor.concat dim(0) %x, %y : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %s : tensor<?x4xf32>
+}
+//--- contradiction.mlir
+func.func @f(%x: tensor<?x2x4xf32>, %y: tensor<?x4xf32>) -> tensor<?x2x4xf32> {
+  %c = tensor.collapse_shape %x [[0, 1], [2]] : tensor<?x2x4xf32> into tensor<?x4xf32>
+  // error: 'arith.addf' op uses tensors whose numbers of rows have nothing to do with each other
+  %s = arith.addf %c, %y : tensor<?x4xf32>
+  %n = moe.reduce sum %s over 1 : tensor<?x4xf32> -> tensor<?xf32>
+  return %x : tensor<?x2x4xf32>
+}
+//--- odd.mlir
+func.func @f(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %c0 = arith.constant 0 : index
+  %c2 = arith.constant 2 : index
+  %n = tensor.dim %x, %c0 : tensor<?x4xf32>
+  %h = arith.divsi %n, %c2 : index
+  // error: 'tensor.expand_shape' op splits rows into 2, which does not divide their number
+  %e = tensor.expand_shape %x [[0, 1], [2]] output_shape [%h, 2, 4] : tensor<?x4xf32> into tensor<?x2x4xf32>
+  %m = moe.softmax %e : tensor<?x2x4xf32>
+  %c = tensor.collapse_shape %m [[0, 1], [2]] : tensor<?x2x4xf32> into tensor<?x4xf32>
+  return %c : tensor<?x4xf32>
+}
+//--- rows-of-nothing.mlir
+func.func @f(%x: tensor<?x2x4xf32>) -> tensor<?x4xf32> {
+  %c = tensor.collapse_shape %x [[0, 1], [2]] : tensor<?x2x4xf32> into tensor<?x4xf32>
+  // error: 'func.return' op returns result 0 with a number of rows that no input has
+  return %c : tensor<?x4xf32>
+}
+//--- empty.mlir
+func.func @f(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?x4xf32>
+  %e = tensor.empty(%n) : tensor<?x4xf32>
+  // error: 'arith.addf' op reads a tensor without contents
+  %s = arith.addf %x, %e : tensor<?x4xf32>
+  return %s : tensor<?x4xf32>
+}
+//--- empty-returned.mlir
+func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %e = tensor.empty() : tensor<4xf32>
+  // error: 'func.return' op returns result 0 without contents
+  return %e : tensor<4xf32>
+}
+//--- blocks.mlir
+// error: has several blocks: control flow is not supported in CPU code
+func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
+  cf.br ^a
+^a:
+  %y = arith.addf %x, %x : tensor<4xf32>
+  cf.br ^a
+}
+//--- index-rows.mlir
+func.func @f(%x: tensor<?x4xf32>) -> tensor<4x4xf32> {
+  %z = arith.constant dense<0.0> : tensor<4x4xf32>
+  // error: 'linalg.generic' op walks rows along with a fixed number of others
+  %g = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<?x4xf32>) outs(%z : tensor<4x4xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    linalg.yield %a : f32
+  } -> tensor<4x4xf32>
+  return %g : tensor<4x4xf32>
+}
+//--- nested.mlir
+func.func @f(%x: tensor<?x4xf32>, %ids: tensor<?x1xi32>, %o: tensor<?x2xi32>) -> tensor<?x4xf32> {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 2 : tensor<?x1xi32> -> tensor<3xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?x1xi32>
+  %in = moe.gather %x at %tokens : tensor<?x4xf32>, tensor<?xi32> -> tensor<?x4xf32>
+  %y = grouped.loop over %offsets rows(%in) bounds [0, 2] counts [0] : (tensor<3xi32>, tensor<?x4xf32>) -> tensor<?x4xf32> {
+  ^bb0(%t: tensor<?x4xf32>):
+    %c, %i = grouped.top_k %t by %t top 1 : tensor<?x4xf32>, tensor<?x4xf32> -> tensor<?x1xf32>, tensor<?x1xi32>
+    // error: 'grouped.plan' op inside a loop over groups is not supported in CPU code
+    %a, %b, %d, %e = grouped.plan %i experts 4 : tensor<?x1xi32> -> tensor<5xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?x1xi32>
+    %g = moe.gather %t at %b : tensor<?x4xf32>, tensor<?xi32> -> tensor<?x4xf32>
+    %h = grouped.combine %g by %e : (tensor<?x4xf32>, tensor<?x1xi32>) -> tensor<?x4xf32>
+    grouped.yield rows(%h : tensor<?x4xf32>)
+  }
+  %z = grouped.combine %y by %rows : (tensor<?x4xf32>, tensor<?x1xi32>) -> tensor<?x4xf32>
+  return %z : tensor<?x4xf32>
+}
