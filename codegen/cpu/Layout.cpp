@@ -75,8 +75,8 @@ static Layout slice(tensor::ExtractSliceOp op, Layout source) {
     if (!dropped[d])
       result.strides.push_back(op.getStaticStride(d) * source.strides[d]);
   }
-  result.sameRows &= !dropped[0] && op.getStaticOffset(0) == 0 &&
-                     op.getStaticStride(0) == 1;
+  result.sameRows &=
+      !dropped[0] && op.getStaticOffset(0) == 0 && op.getStaticStride(0) == 1;
   return result;
 }
 
@@ -109,9 +109,7 @@ FailureOr<Layout> viewLayout(Operation *view, Layout source) {
   return source; // tensor.cast
 }
 
-int64_t Storage::rowBytes() const {
-  return rowStride * elementBytes(element);
-}
+int64_t Storage::rowBytes() const { return rowStride * elementBytes(element); }
 
 int64_t elementBytes(Type element) {
   if (element.isIndex())
