@@ -314,9 +314,13 @@ FailureOr<Extents> Extents::analyse(func::FuncOp function) {
     return function.emitOpError("has several blocks: control flow is not "
                                 "supported in CPU code");
   for (BlockArgument argument : function.getArguments()) {
+    if (isa<grouped::PackedType>(argument.getType()))
+      continue;
     auto type = dyn_cast<RankedTensorType>(argument.getType());
     if (!type)
-      continue;
+      return function.emitOpError("argument ")
+             << argument.getArgNumber() << " is " << argument.getType()
+             << ": arguments of entries are tensors";
     for (int64_t d = 1; d < type.getRank(); ++d)
       if (type.isDynamicDim(d))
         return function.emitOpError("argument ")

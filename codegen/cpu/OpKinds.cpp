@@ -6,6 +6,7 @@
 #include "codegen/cpu/VectorBody.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -17,9 +18,22 @@ static bool isStored(Value value) {
   return isa<RankedTensorType, grouped::PackedType>(value.getType());
 }
 
+/// Products and functions such as exp exist in f32; in f64 rows can only be
+/// moved and put through arith.
+static bool needsWideMath(Operation *op) {
+  if (isa<BroadcastOp, GatherOp, MapOp, ReduceOp, SplitOp>(op) ||
+      !isa_and_nonnull<MoeDialect, grouped::GroupedDialect, math::MathDialect>(
+          op->getDialect()))
+    return false;
+  auto isWide = [](Type type) { return getElementTypeOrSelf(type).isF64(); };
+  return llvm::any_of(op->getOperandTypes(), isWide) ||
+         llvm::any_of(op->getResultTypes(), isWide);
+}
+
 static bool bodyWorks(Block &body) {
-  return llvm::all_of(body.without_terminator(),
-                      [](Operation &op) { return worksOnVectors(&op); });
+  return llvm::all_of(body.without_terminator(), [](Operation &op) {
+    return worksOnVectors(&op) && !needsWideMath(&op);
+  });
 }
 
 static bool isStaticSlice(tensor::ExtractSliceOp slice) {
@@ -53,6 +67,8 @@ static OpKind kindOfInsert(tensor::InsertSliceOp op) {
 }
 
 OpKind kindOf(Operation *op) {
+  if (needsWideMath(op))
+    return OpKind::Unsupported;
   if (isa<tensor::EmptyOp>(op))
     return OpKind::Constant;
   if (auto dim = dyn_cast<tensor::DimOp>(op))
@@ -101,7 +117,8 @@ OpKind kindOf(Operation *op) {
   bool stored = llvm::any_of(op->getOperands(), isStored) ||
                 llvm::any_of(op->getResults(), isStored);
   if (!stored)
-    return op->getNumRegions() == 0 && isMemoryEffectFree(op)
+    return op->getNumRegions() == 0 && isMemoryEffectFree(op) &&
+                   (!isa<MoeDialect>(op->getDialect()) || worksOnVectors(op))
                ? OpKind::Scalar
                : OpKind::Unsupported;
   return worksOnVectors(op) ? OpKind::Row : OpKind::Unsupported;

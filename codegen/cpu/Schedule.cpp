@@ -447,12 +447,8 @@ FailureOr<Schedule> Scheduler::run() {
       storage.rows = extents.of(argument);
       storage.rowStride = rowElements(type);
       layout.strides = denseStrides(type, storage.rowStride);
-    } else if (isa<grouped::PackedType>(argument.getType())) {
+    } else { // packed
       storage.element = IntegerType::get(function.getContext(), 8);
-    } else {
-      return function.emitOpError("argument ")
-             << argument.getArgNumber() << " is " << argument.getType()
-             << ": arguments of entries are tensors";
     }
     layout.storage = addStorage(storage);
     result.layouts[argument] = layout;

@@ -7,6 +7,24 @@
 func.func @f(%x: tensor<?x?xf32>) -> tensor<?x?xf32> {
   return %x : tensor<?x?xf32>
 }
+//--- scalar.mlir
+// error: argument 1 is 'f32': arguments of entries are tensors
+func.func @f(%x: tensor<?x4xf32>, %s: f32) -> tensor<?x4xf32> {
+  return %x : tensor<?x4xf32>
+}
+//--- wide-math.mlir
+func.func @f(%x: tensor<?x4xf64>) -> tensor<?x4xf64> {
+  // error: 'math.exp' op cannot be compiled for the CPU
+  %e = math.exp %x : tensor<?x4xf64>
+  return %e : tensor<?x4xf64>
+}
+//--- selection.mlir
+func.func @f(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // error: failed to legalize operation 'moe.route'
+  %r = moe.route %x greater_than 0.5 : tensor<?x8xf32> -> !moe.routing<8, any>
+  %m = moe.to_matrix %r : !moe.routing<8, any> -> tensor<?x8xf32>
+  return %m : tensor<?x8xf32>
+}
 //--- moved.mlir
 func.func @f(%x: tensor<?x4xf32>) -> tensor<4xf32> {
   %c0 = arith.constant 0 : index
