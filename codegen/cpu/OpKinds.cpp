@@ -66,7 +66,8 @@ OpKind kindOf(Operation *op) {
   bool stored = llvm::any_of(op->getOperands(), isStored) ||
                 llvm::any_of(op->getResults(), isStored);
   if (!stored)
-    return op->getNumRegions() == 0 && isMemoryEffectFree(op)
+    return op->getNumRegions() == 0 && isMemoryEffectFree(op) &&
+                   !isa<CapacityOp>(op)
                ? OpKind::Scalar
                : OpKind::Unsupported;
   return worksOnVectors(op) ? OpKind::Row : OpKind::Unsupported;
