@@ -50,10 +50,11 @@ def FoldSoftmaxTopK : Pass<"moe-fold-softmax-top-k", "::mlir::func::FuncOp"> {
 def LowerRouting : Pass<"moe-lower-routing", "::mlir::func::FuncOp"> {
   let summary = "a routing becomes weights, ids and a plan";
   let description = [{
-    `!moe.routing<E, top k>` becomes two tensors, weights [T, k] of f32 and ids [T, k] of i32. `route` becomes `grouped.top_k`;
-    `normalize`, `scale` and `with_weights` become arithmetic on the weights; `dispatch`, `expert`, `combine` and `counts` use
-    a `grouped.plan` of the ids, one for each support. Plans are numbered in program order by the attribute `moe.routing`,
-    by which the runtime reports loads.
+    `!moe.routing<E, top k>` becomes two tensors, weights [T, k] of f32 and ids [T, k] of i32; any other routing becomes [T, E], where
+    slot e holds expert e. An empty slot has id -1 and weight 0. What makes or edits pairs becomes the `grouped` op that the dialect's
+    page lists; `normalize`, `scale` and `with_weights` become arithmetic on the weights, masked only where a slot may be empty;
+    `dispatch`, `expert`, `combine`, `counts` and `pairs` use a `grouped.plan` of the ids, one for each support. Plans are numbered in
+    program order by the attribute `moe.routing`, by which the runtime reports loads.
 
     Before:
     ```

@@ -19,8 +19,10 @@ namespace moe {
 static bool isLevelTwo(Operation *op) {
   if (isa<LinearOp>(op))
     return op->getParentOfType<grouped::LoopOp>() != nullptr;
-  if (isa<RouteOp, NormalizeOp, ScaleOp, WeightsOp, IndicesOp, WithWeightsOp,
-          CountsOp, DispatchOp, ExpertOp, moe::CombineOp, ScopeOp, ParamOp>(op))
+  auto isLevelOne = [](Type type) { return isa<RoutingType, ScopeType>(type); };
+  if (isa<ParamOp, DispatchOp, ExpertOp, moe::CombineOp>(op) ||
+      llvm::any_of(op->getOperandTypes(), isLevelOne) ||
+      llvm::any_of(op->getResultTypes(), isLevelOne))
     return false;
   if (isa<linalg::YieldOp, linalg::IndexOp, func::ReturnOp>(op) ||
       op->getParentOfType<linalg::LinalgOp>())

@@ -1,0 +1,154 @@
+// Arithmetic on the weights of slots: normalize, scale, weights, indices,
+// with_weights. An empty slot keeps weight 0.
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "passes/LowerRouting.h"
+#include "passes/Rewriting.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace moe;
+
+namespace {
+struct LowerNormalize : OpConversionPattern<NormalizeOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(NormalizeOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value weights = weightsOf(adaptor.getRouting()),
+          ids = idsOf(adaptor.getRouting());
+    Value result =
+        op.getNorm() == Norm::Softmax
+            ? SoftmaxOp::create(
+                  rewriter, loc,
+                  fillEmpty(rewriter, loc, weights, ids,
+                            -std::numeric_limits<double>::infinity()),
+                  IntegerAttr())
+                  .getResult()
+            : divide(op, weights, rewriter);
+    // A row without pairs, or with sum 0, is NaN in its empty slots so far.
+    result = fillEmpty(rewriter, loc, result, ids);
+    rewriter.replaceOpWithMultiple(op, {SmallVector<Value>{result, ids}});
+    return success();
+  }
+
+private:
+  /// w / (sum + plus), w / max(sum, at_least), or w / (sum |w|^p)^(1/p)
+  static Value divide(NormalizeOp op, Value weights, OpBuilder &builder) {
+    Location loc = op.getLoc();
+    Type f32 = builder.getF32Type();
+    auto constant = [&](const APFloat &value) {
+      return f32Constant(builder, loc, value.convertToDouble());
+    };
+    Value terms = weights;
+    double p = op.getP() ? op.getP()->convertToDouble() : 0;
+    if (op.getNorm() == Norm::Lp)
+      terms = createMap(builder, loc, weights, f32, [&](ValueRange w) -> Value {
+        Value size = math::AbsFOp::create(builder, loc, w[0]);
+        if (p == 1)
+          return size;
+        return math::PowFOp::create(builder, loc, size,
+                                    f32Constant(builder, loc, p));
+      });
+    // [T, k] as [T, 1, k], so that the sum is a column [T, 1].
+    Value split = splitColumns(builder, loc, terms, 1, /*before=*/true);
+    auto column =
+        tensorOf(weights).clone(ArrayRef<int64_t>{ShapedType::kDynamic, 1});
+    Value sum =
+        ReduceOp::create(builder, loc, column, Reduction::Sum, split, 2);
+    Value divisor = BroadcastOp::create(builder, loc, sum, weights);
+    return createMap(
+        builder, loc, {weights, divisor}, f32,
+        [&](ValueRange scalars) -> Value {
+          Value by = scalars[1];
+          if (op.getPlus())
+            by = arith::AddFOp::create(builder, loc, by,
+                                       constant(*op.getPlus()));
+          if (op.getAtLeast())
+            by = arith::MaximumFOp::create(builder, loc, by,
+                                           constant(*op.getAtLeast()));
+          if (op.getNorm() == Norm::Lp && p != 1)
+            by = math::PowFOp::create(builder, loc, by,
+                                      f32Constant(builder, loc, 1 / p));
+          return arith::DivFOp::create(builder, loc, scalars[0], by);
+        });
+  }
+};
+
+struct LowerScale : OpConversionPattern<ScaleOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(ScaleOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value weights = weightsOf(adaptor.getRouting()),
+          ids = idsOf(adaptor.getRouting());
+    Value result;
+    if (std::optional<APFloat> constant = op.getConstant()) {
+      result = createMap(
+          rewriter, loc, weights, rewriter.getF32Type(),
+          [&](ValueRange w) -> Value {
+            return arith::MulFOp::create(
+                rewriter, loc, w[0],
+                f32Constant(rewriter, loc, constant->convertToDouble()));
+          });
+    } else {
+      Value factor = op.getFactor();
+      bool perExpert = isa<RankedTensorType>(factor.getType());
+      if (perExpert && isFull(ids)) // a gather can be fused
+        factor =
+            GatherOp::create(rewriter, loc, weights.getType(), factor, ids);
+      else if (perExpert)
+        factor = grouped::PickOp::create(rewriter, loc, weights.getType(),
+                                         factor, ids);
+      else
+        factor = BroadcastOp::create(rewriter, loc, factor, weights);
+      result = arith::MulFOp::create(rewriter, loc, weights, factor);
+      if (!perExpert) // 0 * infinity
+        result = fillEmpty(rewriter, loc, result, ids);
+    }
+    rewriter.replaceOpWithMultiple(op, {SmallVector<Value>{result, ids}});
+    return success();
+  }
+};
+
+struct LowerWithWeights : OpConversionPattern<WithWeightsOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(WithWeightsOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Value ids = idsOf(adaptor.getRouting());
+    Value weights = fillEmpty(rewriter, op.getLoc(), op.getWeights(), ids);
+    rewriter.replaceOpWithMultiple(op, {SmallVector<Value>{weights, ids}});
+    return success();
+  }
+};
+
+struct LowerWeights : OpConversionPattern<WeightsOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(WeightsOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, weightsOf(adaptor.getRouting()));
+    return success();
+  }
+};
+
+struct LowerIndices : OpConversionPattern<IndicesOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(IndicesOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, idsOf(adaptor.getRouting()));
+    return success();
+  }
+};
+} // namespace
+
+void moe::populateRoutingWeights(TypeConverter &converter,
+                                 RewritePatternSet &patterns) {
+  patterns.add<LowerNormalize, LowerScale, LowerWithWeights, LowerWeights,
+               LowerIndices>(converter, patterns.getContext());
+}
