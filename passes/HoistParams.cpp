@@ -78,6 +78,12 @@ static int64_t bytesOf(Type type) {
                 : 0;
 }
 
+/// Whether the size is known: what depends on the tokens' number stays.
+static bool isSized(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return !tensor || tensor.hasStaticShape();
+}
+
 /// Known without any params: constants, and the destinations of linalg ops.
 static bool isGiven(Operation *op) {
   return op->hasTrait<OpTrait::ConstantLike>() ||
@@ -144,6 +150,8 @@ private:
     SmallVector<Value> operands(op->getOperands());
     llvm::append_range(operands, capturedScalars(op));
     if (!isPure(op) || operands.empty() ||
+        !llvm::all_of(op->getOperandTypes(), isSized) ||
+        !llvm::all_of(op->getResultTypes(), isSized) ||
         !llvm::all_of(operands, [&](Value value) {
           Operation *made = value.getDefiningOp();
           return params.contains(value) ||

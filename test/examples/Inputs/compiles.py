@@ -1,0 +1,18 @@
+"""Emits the CPU code of every example: it works, or it is refused with the operation named; never a signal.
+
+usage: compiles.py EXAMPLES
+"""
+import pathlib
+import subprocess
+import sys
+
+WORKS = {"dbrx", "gpt_oss", "granitemoe", "jamba", "jetmoe", "llama4_text", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe",
+         "tutorial"}
+wrong = []
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.mlir")):
+    done = subprocess.run(["moe-compile", str(path), "--level=avx2", "--emit=cpu", "-o", "-"], capture_output=True, text=True)
+    refused = done.returncode == 1 and f"{path}:" in done.stderr and "error:" in done.stderr and not done.stdout
+    if not (done.returncode == 0 if path.stem in WORKS else refused or done.returncode == 0):
+        wrong.append(f"{path.name}: exit code {done.returncode}\n{done.stderr}")
+print(*wrong, sep="\n")
+sys.exit(bool(wrong))
