@@ -1,5 +1,5 @@
-// BASE layers (arXiv 2103.16716). Special: training assigns exactly T/E tokens to every expert by an auction, inference is greedy.
-// Normal form: scores x · centroids given, balanced assignment of the scores, weight = sigmoid(score); inference: top 1 of the score.
+// BASE layers (arXiv 2103.16716; fairseq). Special: training assigns exactly T/E tokens to every expert by an auction, inference is greedy.
+// Normal form: score x · centroids; select a balanced assignment of the scores (inference: top 1); weight sigmoid(score); on output; capacity exactly T/E; experts + bias; also + the input.
 
 func.func @train8(%s: tensor<?x8xf32>) -> tensor<?x1xi32> {
   %r = moe.assign %s by %s epsilon over 50.0 at_least 1.0e-4 rounds 100 : tensor<?x8xf32> -> !moe.routing<8, top 1>

@@ -1,5 +1,5 @@
-// DBRX (databricks/dbrx-base), one layer. Special: experts are stacked along rows, [E·I, H], and down is stored [in, out].
-// Normal form: logits x Wᵀ, score softmax, top 3 of the score, weight = score / L1 norm of the chosen; the weight on the output.
+// DBRX (databricks/dbrx-base). Special: experts are stacked along rows, [E·I, H], and down is stored [in, out].
+// Normal form: score softmax(x Wᵀ); select top 3; weight score / L1 norm; on output; experts SwiGLU.
 !x = tensor<?x64xf32>
 !s = tensor<?x8xf32>
 !h = tensor<?x32xf32>

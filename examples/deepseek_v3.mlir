@@ -1,5 +1,5 @@
-// DeepSeek-V3 (arXiv 2412.19437), one layer. Special: the choice looks at score + bias, inside the best 2 of 4 groups; the weight does not.
-// Normal form: logits x Wᵀ, score sigmoid, key score + bias, groups 2 of 4 by the sum of their best 2, top 4 of the key, weight = score / sum, times 2.5; + shared expert.
+// DeepSeek-V3 (arXiv 2412.19437). Special: the choice looks at score + bias, inside the best 2 of 4 groups; the weight does not.
+// Normal form: score sigmoid(x Wᵀ); key score + bias, groups 2 of 4 by the sum of their best 2; select top 4; weight score / (sum + 1e-20) · 2.5; on output; experts SwiGLU; also + shared expert.
 !x  = tensor<?x64xf32>
 !s  = tensor<?x16xf32>
 !h  = tensor<?x32xf32>

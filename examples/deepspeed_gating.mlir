@@ -1,5 +1,5 @@
-// DeepSpeed's top-1, top-2 and top-k gating. Special: random token selection, a sampled second expert, and weights that are renormalised after the drop.
-// Normal form: logits given, score softmax, top k (or 1 + 1 sampled), capacity ceil(T/E * f * k) in f32; order %u, choice, token_choice or weight; weight = score / sum of the kept.
+// DeepSpeed's top-1, top-2 and top-k gating (microsoft/DeepSpeed). Special: random token selection, a sampled second expert, and weights that are renormalised after the drop.
+// Normal form: score softmax(logits); select top k, or 1 and 1 sampled by logits + Gumbel noise; weight score / sum of the kept, k = 1: score; on output; capacity ceil(T/E · f k) in f32, order %u, choice, token_choice or weight, drop; also balance loss.
 !s = tensor<?x8xf32>
 !c = tensor<8xi32>
 !l = tensor<f32>

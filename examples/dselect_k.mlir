@@ -1,5 +1,5 @@
 // DSelect-k (arXiv 2106.03760). Special: selectors are products of smooth bits, which reach 0 and 1 exactly, so the choice has a gradient.
-// Normal form: k = 2 selectors r(z) over the binary codes of 8 experts, weight q = sum softmax(a)_i r(z_i), select nonzero; z and a static or per token.
+// Normal form: score 2 selectors r(z) over the binary codes of 8 experts, z static or per token; select nonzero; weight sum of softmax(a)ᵢ · r(zᵢ); on output; experts given; also entropy loss.
 !x = tensor<?x16xf32>
 !q = tensor<?x8xf32>
 !y = tensor<?x4xf32>

@@ -1,5 +1,5 @@
 // Efficient ensembles of experts, E3 (arXiv 2110.03360; V-MoE). Special: every input is routed once per member, and a member sees its own block of experts.
-// Normal form: logits x W, -inf outside the member's block, score softmax, top k, weight = score; capacity c a group, choice order, drop. Experts return their input.
+// Normal form: score softmax(x W), -inf outside the member's block; select top k; weight score; on output; capacity c a group, order choice, drop; experts identity.
 !x = tensor<?x16xf32>
 !i = tensor<?xi32>
 !s = tensor<?x8xf32>

@@ -1,5 +1,5 @@
-// Expert choice (arXiv 2202.09368), as in flaxformer and V-MoE. Special: experts choose tokens, so a token gets 0 to 8 experts; not causal.
-// Normal form: logits x W, score softmax over experts, every expert takes its c best tokens of a group, weight = score; balanced by construction.
+// Expert choice (arXiv 2202.09368; flaxformer, V-MoE). Special: experts choose tokens, so a token gets 0 to 8 experts; not causal.
+// Normal form: score softmax(x W); select every expert takes its c best tokens of a group; weight score; on output; capacity c, always full.
 !x = tensor<?x16xf32>
 !i = tensor<?xi32>           // the group of a row
 !s = tensor<?x8xf32>

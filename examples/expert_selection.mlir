@@ -1,5 +1,5 @@
-// Expert selection of mesh_tensorflow. Special: the softmax is over the tokens, and a token divides by the number of experts that took it.
-// Normal form: logits x W, score softmax over tokens, every expert takes its c best tokens, weight = score / experts of the token.
+// Expert selection (mesh_tensorflow). Special: the softmax is over the tokens, and a token divides by the number of experts that took it.
+// Normal form: score softmax over tokens of x W; select every expert takes its c best tokens; weight score / experts of the token; on output; capacity c, always full.
 !x = tensor<?x16xf32>
 !s = tensor<?x8xf32>
 !n = tensor<?xf32>

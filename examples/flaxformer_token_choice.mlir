@@ -1,5 +1,5 @@
-// Tokens choose experts, as in flaxformer (Switch, arXiv 2101.03961; ST-MoE, 2202.08906; batch priority, 2106.05974).
-// Special: capacity a group, and the order in which tokens compete for it. Normal form: logits x W, score softmax, top k, weight = score; choice order, drop.
+// Token choice (Switch, arXiv 2101.03961; ST-MoE, arXiv 2202.08906; flaxformer). Special: capacity a group, and the order in which tokens compete for it.
+// Normal form: score softmax(x W); select top k; weight score; on output; capacity c a group, order choice, with or without batch priority, drop; also balance and z loss.
 !x = tensor<?x16xf32>
 !i = tensor<?xi32>           // the group of a row
 !s = tensor<?x8xf32>

@@ -1,5 +1,5 @@
-// GLM-4.5 (arXiv 2508.06471), one layer. Special: DeepSeek-V3 with one group, so without groups.
-// Normal form: logits x Wᵀ, score sigmoid, key score + bias, top 3 of the key, weight = score / sum, times 1.5; + shared expert.
+// GLM-4.5 (arXiv 2508.06471). Special: DeepSeek-V3 with one group, so without groups.
+// Normal form: score sigmoid(x Wᵀ); key score + bias; select top 3; weight score / (sum + 1e-20) · 1.5; on output; experts SwiGLU; also + shared expert.
 !x  = tensor<?x64xf32>
 !s  = tensor<?x12xf32>
 !h  = tensor<?x32xf32>

@@ -1,5 +1,5 @@
-// gpt-oss (arXiv 2508.10925), one layer. Special: [in, out] weights with gate in even and up in odd columns, biases, a clamped SwiGLU.
-// Normal form: logits x Wᵀ + b, score = logits, top 3 of the logits, weight = softmax over the chosen; the weight on the output.
+// gpt-oss (arXiv 2508.10925). Special: [in, out] weights with gate in even and up in odd columns, biases, a clamped SwiGLU.
+// Normal form: score x Wᵀ + b; select top 3; weight softmax over the chosen; on output; experts clamped SwiGLU, biases.
 !x  = tensor<?x64xf32>
 !s  = tensor<?x8xf32>
 !h  = tensor<?x40xf32>

@@ -1,5 +1,5 @@
-// Granite 3 MoE (ibm-granite; ScatterMoE, arXiv 2403.08245), one layer. Special: one tensor holds gate (first half) and up of an expert.
-// Normal form: logits x Wᵀ, score = logits, top 3 of the logits, weight = softmax over the chosen; the weight on the output.
+// Granite 3 MoE (ibm-granite; ScatterMoE, arXiv 2403.08245). Special: one tensor holds gate (first half) and up of an expert.
+// Normal form: score x Wᵀ; select top 3; weight softmax over the chosen; on output; experts SwiGLU.
 !x  = tensor<?x64xf32>
 !s  = tensor<?x8xf32>
 !h  = tensor<?x40xf32>

@@ -1,5 +1,5 @@
-// Top-2 gating of GShard (arXiv 2006.16668) as mesh_tensorflow runs it. Special: who gets a second expert, and that it keeps its share when one drops.
-// Normal form: logits x W, score softmax, top 2, weight = score / (sum + 1e-9); second choice always, above a threshold, at random or never; capacity c a group, choice order.
+// GShard's top-2 gating (arXiv 2006.16668; mesh_tensorflow). Special: who gets a second expert, and that it keeps its share when one drops.
+// Normal form: score softmax(x W); select top 2, the second always, above a threshold, at random or never; weight score / (sum + 1e-9); on output; capacity c a group, order choice, drop; also balance loss.
 !x = tensor<?x16xf32>
 !i = tensor<?xi32>           // the group of a row
 !s = tensor<?x8xf32>

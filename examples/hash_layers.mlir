@@ -1,5 +1,5 @@
-// Hash layers (arXiv 2106.04426). Special: the token's id alone chooses the expert, by a fixed table; no gate is learned.
-// Normal form: lookup of the id, weight 1; relu experts with biases.
+// Hash layers (arXiv 2106.04426; ParlAI). Special: the token's id alone chooses the expert, by a fixed table; no gate is learned.
+// Normal form: score none; select table[id]; weight 1; on output; experts ReLU, biases.
 !x = tensor<?x16xf32>
 !w = tensor<8x16x16xf32>
 !b = tensor<8x16xf32>

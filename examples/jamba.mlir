@@ -1,5 +1,5 @@
-// Jamba (arXiv 2403.19887), one layer of experts. Special: as OLMoE, between Mamba layers; the router is called `router`.
-// Normal form: logits x Wᵀ, score softmax, top 2 of the score, weight = score; the weight on the output.
+// Jamba (arXiv 2403.19887). Special: as OLMoE, between Mamba layers; the router is called `router`.
+// Normal form: score softmax(x Wᵀ); select top 2; weight score; on output; experts SwiGLU.
 !x = tensor<?x64xf32>
 !s = tensor<?x8xf32>
 !h = tensor<?x32xf32>

@@ -1,5 +1,5 @@
-// JetMoE (arXiv 2404.07413), one feed-forward layer. Special: as Granite, and one bias is added to the sum, once per token.
-// Normal form: logits x Wᵀ, score = logits, top 2 of the logits, weight = softmax over the chosen; the weight on the output.
+// JetMoE (arXiv 2404.07413). Special: as Granite, and one bias is added to the sum, once per token.
+// Normal form: score x Wᵀ; select top 2; weight softmax over the chosen; on output; experts SwiGLU; also + bias.
 !x  = tensor<?x64xf32>
 !s  = tensor<?x8xf32>
 !h  = tensor<?x40xf32>

@@ -1,5 +1,5 @@
-// Llama 4 (Meta, text layers), one layer. Special: the weight multiplies the input of the expert, which silu makes another function.
-// Normal form: logits x Wᵀ, score = logits, top 1 of the logits, weight = sigmoid(logit); the weight on the input; + shared expert.
+// Llama 4 (meta-llama/Llama-4-Scout-17B-16E). Special: the weight multiplies the input of the expert, which silu makes another function.
+// Normal form: score x Wᵀ; select top 1; weight sigmoid(score); on input; experts SwiGLU; also + shared expert.
 !x  = tensor<?x64xf32>
 !s  = tensor<?x8xf32>
 !h  = tensor<?x40xf32>

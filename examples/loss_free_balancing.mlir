@@ -1,5 +1,5 @@
 // Loss-free balancing (arXiv 2408.15664; Megatron-LM). Special: instead of a loss, a bias on the choice moves against the load after every step.
-// Normal form: logits given, score sigmoid, key score + bias, top 2, weight = score / (sum + 1e-20); bias' = bias + u · sign(mean load - load).
+// Normal form: score sigmoid(logits); key score + bias; select top 2; weight score / (sum + 1e-20); on output; also bias' = bias + u · sign(mean load - load).
 !s = tensor<?x8xf32>
 !e = tensor<8xf32>
 !c = tensor<8xi32>

@@ -1,5 +1,5 @@
-// Megatron-LM's top-k routing with dropping by probability. Special: weights are not renormalised after the drop, and there is no minimum capacity.
-// Normal form: logits given, score softmax or sigmoid, top k, weight = score or score / sum; capacity ceil(k T/E * f), order weight, the rest is dropped.
+// Top-k routing with dropping by probability (Megatron-LM). Special: weights are not renormalised after the drop, and there is no minimum capacity.
+// Normal form: score softmax or sigmoid(logits); select top k; weight score, or score / sum; on output; capacity ceil(k T/E · f), order weight, drop; also balance and z loss.
 !s = tensor<?x8xf32>
 !c = tensor<8xi32>
 !l = tensor<f32>

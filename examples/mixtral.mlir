@@ -1,5 +1,5 @@
-// Mixtral (arXiv 2401.04088), one layer of experts. Special: nothing, so read it first.
-// Normal form: logits x Wᵀ, score softmax, top 2 of the score, weight = score / sum of the chosen; the weight on the output.
+// Mixtral (arXiv 2401.04088). Special: nothing, so read it first.
+// Normal form: score softmax(x Wᵀ); select top 2; weight score / sum; on output; experts SwiGLU.
 !x = tensor<?x64xf32>        // T tokens of width 64
 !s = tensor<?x8xf32>         // one score per expert
 !h = tensor<?x32xf32>        // inside an expert

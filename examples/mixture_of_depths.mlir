@@ -1,5 +1,5 @@
 // Mixture of depths (arXiv 2404.02258). Special: the one expert is a whole block, whose attention sees the chosen tokens alone; the rest pass by.
-// Normal form: score x · w, the block takes the c best tokens of a sequence, weight = score; y = x + weight * block(chosen). Not causal.
+// Normal form: score x · w; select the block takes the c best tokens of a sequence; weight score; on output; capacity c, always full; experts attention and a ReLU MLP; also + the input.
 !x = tensor<?x16xf32>
 !h = tensor<?x1x16xf32>      // one head
 !i = tensor<?xi32>

@@ -1,5 +1,5 @@
 // No token left behind (Switch, arXiv 2101.03961, appendix B; mesh_tensorflow). Special: who finds an expert full goes to the next choice.
-// Normal form: logits x W, score softmax, top k as preferences, of which 1 is placed, weight = score; capacity c a group, all first choices before second ones.
+// Normal form: score softmax(x W); select top k as preferences, of which 1 is placed; weight score; on output; capacity c a group, order choice, next choice; also balance loss.
 !x = tensor<?x16xf32>
 !i = tensor<?xi32>           // the group of a row
 !s = tensor<?x8xf32>

@@ -1,5 +1,5 @@
-// OLMoE (arXiv 2409.02060), one layer of experts. Special: the weights of the chosen are not renormalised, so they sum to less than 1.
-// Normal form: logits x Wᵀ, score softmax, top 4 of the score, weight = score; the weight on the output.
+// OLMoE (arXiv 2409.02060). Special: the weights of the chosen are not renormalised, so they sum to less than 1.
+// Normal form: score softmax(x Wᵀ); select top 4; weight score; on output; experts SwiGLU.
 !x = tensor<?x64xf32>
 !s = tensor<?x10xf32>
 !h = tensor<?x32xf32>

@@ -1,5 +1,5 @@
-// Qwen2-MoE (arXiv 2407.10671), one layer of experts. Special: a shared expert of another width sees every token, times sigmoid(x·w).
-// Normal form: logits x Wᵀ, score softmax, top 4 of the score, weight = score; the weight on the output; + gated shared expert.
+// Qwen2-MoE (arXiv 2407.10671). Special: a shared expert of another width sees every token, times sigmoid(x·w).
+// Normal form: score softmax(x Wᵀ); select top 4; weight score; on output; experts SwiGLU; also + gated shared expert.
 !x  = tensor<?x64xf32>
 !s  = tensor<?x8xf32>
 !h  = tensor<?x32xf32>

@@ -1,5 +1,5 @@
-// Qwen3-MoE (arXiv 2505.09388), one layer of experts. Special: OLMoE's layer with weights that sum to 1 (norm_topk_prob).
-// Normal form: logits x Wᵀ, score softmax, top 4 of the score, weight = score / sum of the chosen; the weight on the output.
+// Qwen3-MoE (arXiv 2505.09388). Special: OLMoE's layer with weights that sum to 1 (norm_topk_prob).
+// Normal form: score softmax(x Wᵀ); select top 4; weight score / sum; on output; experts SwiGLU.
 !x = tensor<?x64xf32>
 !s = tensor<?x12xf32>
 !h = tensor<?x32xf32>

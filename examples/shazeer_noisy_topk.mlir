@@ -1,5 +1,5 @@
-// Noisy top-k gating (Shazeer et al. 2017, arXiv 1701.06538). Special: learned noise in training; losses balance importance and load.
-// Normal form: logits x W + noise * (softplus(x Wn) + 0.01), top k of the logits, weight = softmax over the chosen; the weight on the output.
+// Noisy top-k gating (Shazeer et al. 2017, arXiv 1701.06538; tensor2tensor). Special: learned noise in training; losses balance importance and load.
+// Normal form: score x W + noise · (softplus(x Wn) + 0.01); select top k; weight softmax over the chosen; on output; also importance and load losses.
 !x = tensor<?x16xf32>
 !s = tensor<?x8xf32>
 !w = tensor<16x8xf32>        // [in, out]

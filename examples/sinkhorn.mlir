@@ -1,5 +1,5 @@
 // Sinkhorn routing (S-BASE, arXiv 2202.01169; Megatron-LM). Special: training chooses from a nearly balanced transport plan, weights come from the logits.
-// Normal form: logits given, key = plan d0 · exp(l) · d1 in training, the weight otherwise; top k; weight = sigmoid or softmax of the logits, not renormalised.
+// Normal form: score sigmoid (k = 1) or softmax of the logits; key plan d0 · exp(l) · d1 in training, else the score; select top k; weight score; on output.
 !s = tensor<?x8xf32>
 !e = tensor<8xf32>
 !t = tensor<?xf32>

@@ -1,5 +1,5 @@
-// Soft MoE (arXiv 2308.00951). Special: nothing is discrete: a slot is a mean of all tokens, and a token a mean of all slots.
-// Normal form: logits normalised x · normalised mu · scale; slots = softmax over tokens; experts own 4 (3) slots each; output = softmax over slots. Experts return their input.
+// Soft MoE (arXiv 2308.00951; V-MoE). Special: nothing is discrete: a slot is a mean of all tokens, and a token a mean of all slots.
+// Normal form: score normalised x · normalised mu · scale; select all slots, 3 or 4 an expert; weight softmax over slots; on output; experts identity; also a slot is softmax over tokens · x.
 !x = tensor<?x16xf32>
 
 // v / sqrt(sum v² + 1e-6)

@@ -1,5 +1,5 @@
-// Switch routing of mesh_tensorflow (arXiv 2101.03961). Special: an expert takes its first c tokens of a group, or its c best ones.
-// Normal form: logits x W, score softmax, top 1, weight = score; capacity c a group, by position or by weight, the rest is dropped.
+// Switch routing (arXiv 2101.03961; mesh_tensorflow). Special: an expert takes its first c tokens of a group, or its c best ones.
+// Normal form: score softmax(x W); select top 1; weight score; on output; capacity c a group, order position or weight, drop.
 !x = tensor<?x16xf32>
 !i = tensor<?xi32>           // the group of a row
 !s = tensor<?x8xf32>

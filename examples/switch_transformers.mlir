@@ -1,5 +1,5 @@
-// Switch Transformers as Hugging Face runs them (arXiv 2101.03961). Special: an expert takes 2 tokens of a sequence, first come, first served.
-// Normal form: logits x Wᵀ, score softmax, top 1 of the score, weight = score; capacity 2 a sequence, by position, the rest gives 0; the weight on the output.
+// Switch Transformers (arXiv 2101.03961; as Hugging Face runs them). Special: an expert takes 2 tokens of a sequence, first come, first served.
+// Normal form: score softmax(x Wᵀ); select top 1; weight score; on output; capacity 2 a sequence, order position, drop; experts ReLU.
 !x = tensor<?x64xf32>
 !i = tensor<?xi32>           // whose sequence a row is
 !s = tensor<?x8xf32>

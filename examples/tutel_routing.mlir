@@ -1,5 +1,5 @@
-// Tutel's top-k routing (arXiv 2206.03382). Special: weights are renormalised before the drop; capacity k * int(f * ceil(T/E)).
-// Normal form: logits given, score softmax, top k, weight = score / sum (k = 1: score); capacity, choice order, with or without batch priority.
+// Tutel's top-k routing (arXiv 2206.03382). Special: weights are renormalised before the drop.
+// Normal form: score softmax(logits); select top k; weight score / sum, k = 1: score; on output; capacity k · int(f · ceil(T/E)), order choice, with or without batch priority, drop; also balance loss.
 !s = tensor<?x8xf32>
 !c = tensor<8xi32>
 !l = tensor<f32>

@@ -1,5 +1,5 @@
-// The layer that docs/tutorial.md builds: four small experts behind a sigmoid router whose choice looks at score + bias.
-// Normal form: logits x Wᵀ, score sigmoid, top 2 of score + bias, weight = score / sum of the chosen; the weight on the output.
+// The tutorial's layer (docs/tutorial.md). Special: four small experts with a squared ReLU, and a choice that looks at score + bias.
+// Normal form: score sigmoid(x Wᵀ); key score + bias; select top 2; weight score / sum; on output; experts squared ReLU.
 !x = tensor<?x16xf32>
 !s = tensor<?x4xf32>
 !h = tensor<?x24xf32>

@@ -1,5 +1,5 @@
 // V-MoE (arXiv 2106.05974). Special: batch priority: tokens with a large gate keep their experts; noise of 1/E on the logits in training.
-// Normal form: logits x W (+ noise / E), score softmax, top k, weight = score; capacity c a group, choice order (by the largest gate), drop. Experts return their input.
+// Normal form: score softmax(x W + noise / E); select top k; weight score; on output; capacity c a group, order choice, with or without batch priority, drop; experts identity; also balance loss.
 !x = tensor<?x16xf32>
 !i = tensor<?xi32>           // the group (image batch) of a row
 !s = tensor<?x8xf32>

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Writes docs/ops.md and docs/passes.md from the .td files; with --check only says whether they are up to date.
+# Writes docs/ops.md and docs/passes.md from the .td files, docs/routers.md and the table of examples/README.md from the
+# first comments of the examples; with --check only says whether they are up to date.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,13 +23,14 @@ trap 'rm -rf "$out"' EXIT
   done
 } | sed "${clean[@]}" >"$out/passes.md"
 
-if [ "${1:-}" = --check ]; then
-  for page in ops.md passes.md; do
-    diff -u "docs/$page" "$out/$page" || {
-      echo "docs/$page is out of date: run scripts/update-docs.sh" >&2
-      exit 1
-    }
-  done
-else
-  cp "$out/ops.md" "$out/passes.md" docs/
-fi
+python3 scripts/gallery.py examples "$out"
+
+for page in docs/ops.md docs/passes.md docs/routers.md examples/README.md; do
+  made=$out/$(basename "$page")
+  if [ "${1:-}" != --check ]; then
+    cp "$made" "$page"
+  elif ! diff -u "$page" "$made"; then
+    echo "$page is out of date: run scripts/update-docs.sh" >&2
+    exit 1
+  fi
+done

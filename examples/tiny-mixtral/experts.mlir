@@ -1,5 +1,5 @@
 // The mixture-of-experts layer of tiny-mixtral: one function for all four layers, %m says which ("model.layers.2.block_sparse_moe.").
-// Normal form: logits x Wᵀ, score softmax, top 2 of the score, weight = score / sum of the chosen; the weight on the output.
+// Normal form: score softmax(x Wᵀ); select top 2; weight score / sum; on output; experts SwiGLU.
 // Weights are bf16 as shipped; the captured activations are f32, so rows stay f32 and only products are widened.
 !x = tensor<?x128xf32>
 !s = tensor<?x8xf32>
