@@ -75,6 +75,31 @@ def LowerRouting : Pass<"moe-lower-routing", "::mlir::func::FuncOp"> {
                            "::moe::grouped::GroupedDialect"];
 }
 
+def LowerLosses : Pass<"moe-lower-losses", "::mlir::func::FuncOp"> {
+  let summary = "losses and expected loads become reductions and maps";
+  let description = [{
+    `z_loss`, `cv_squared` and `noisy_load` are arithmetic on rows. Sums over tokens or experts are in f64, so that they are exact to f32
+    for any number of tokens; exponentials, logarithms and error functions are in f32.
+
+    Before:
+    ```
+    %c = moe.cv_squared %i plus 1.0e-10 : tensor<8xf32>
+    ```
+    After:
+    ```
+    %v = arith.extf %i : tensor<8xf32> to tensor<8xf64>
+    %s = moe.reduce sum %v over 0 : tensor<8xf64> -> tensor<f64>
+    %mean = moe.map (%a = %s, %n = %eight) : (tensor<f64>, tensor<f64>) -> tensor<f64> { ... }
+    %stretched = moe.broadcast %mean like %v : tensor<f64>, tensor<8xf64>
+    %squares = moe.map (%a = %v, %b = %stretched) : (tensor<8xf64>, tensor<8xf64>) -> tensor<8xf64> { ... }
+    ...
+    %c = arith.truncf %d : tensor<f64> to tensor<f32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect",
+                           "::moe::grouped::GroupedDialect"];
+}
+
 def LiftExperts : Pass<"moe-lift-experts", "::mlir::func::FuncOp"> {
   let summary = "row-wise ops of an expert region work on the rows of all experts at once";
   let description = [{

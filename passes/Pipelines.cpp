@@ -44,30 +44,32 @@ void moe::buildMoeToGrouped(OpPassManager &module) {
   // 4. Routings become weights, ids and plans: from here on everything is a
   // tensor.
   function.addPass(createLowerRouting());
+  // 5. Arithmetic on rows like any other for the fusions below.
+  function.addPass(createLowerLosses());
   cleanup(function);
-  // 5. Expert regions first: what a region shares with all experts becomes a
+  // 6. Expert regions first: what a region shares with all experts becomes a
   // dense linear, ...
   function.addPass(createLiftExperts());
-  // 6. ... which is lowered here with the router's and the shared expert's.
+  // 7. ... which is lowered here with the router's and the shared expert's.
   function.addPass(createLowerLinear());
-  // 7. Before pairing, which compares rows: two matmuls of one dispatch must
+  // 8. Before pairing, which compares rows: two matmuls of one dispatch must
   // look alike.
   function.addPass(createFuseGather());
-  // 8. Before epilogues: silu(gate) * up can only be fused where both
+  // 9. Before epilogues: silu(gate) * up can only be fused where both
   // accumulators are.
   function.addPass(createPairGateUp());
-  // 9. Before combine: after it rows are tokens, and an expression over rows of
-  // experts is too late.
+  // 10. Before combine: after it rows are tokens, and an expression over rows
+  // of experts is too late.
   function.addPass(createFuseEpilogue());
-  // 10. Last of the fusions: it needs a matmul whose only reader is the sum.
+  // 11. Last of the fusions: it needs a matmul whose only reader is the sum.
   function.addPass(createFuseCombine());
-  // 11. Unused conversions and views must not become steps of their own.
+  // 12. Unused conversions and views must not become steps of their own.
   cleanup(function);
-  // 12. When the entry is final: one step for each packed weight that the
+  // 13. When the entry is final: one step for each packed weight that the
   // fusions left.
   module.addPass(createHoistParams());
   cleanup(module);
-  // 13. What is left must be what the phases below can take.
+  // 14. What is left must be what the phases below can take.
   module.addPass(createVerifyGrouped());
 }
 

@@ -142,3 +142,17 @@ func.func @losses(%x: !x, %m: !moe.scope) -> (tensor<f32>, tensor<f32>) {
   %b = moe.balance_loss %s of %g counting first scale choices : !s, !r
   return %a, %b : tensor<f32>, tensor<f32>
 }
+
+// In the f64 of the interpreter even ties and a deviation of 0 must not change.
+func.func @statistics(%x: !x, %m: !moe.scope) -> (tensor<f32>, tensor<f32>, tensor<f32>, tensor<6xf32>, tensor<6xf32>) {
+  %s = func.call @scores(%x, %m) : (!x, !moe.scope) -> !s
+  %z = moe.z_loss %x : !x
+  %f = moe.reduce sum %x over 0 : !x -> tensor<6xf32>
+  %c = moe.cv_squared %f plus 1.0e-10 : tensor<6xf32>
+  %t = moe.reduce sum %x over 1 : !x -> tensor<?xf32>
+  %d = moe.cv_squared %t plus 0.5 : tensor<?xf32>
+  %n = arith.subf %s, %s : !s
+  %k = moe.noisy_load %x, %s, %s top 3 : !s -> tensor<6xf32>
+  %l = moe.noisy_load %s, %s, %n top 6 : !s -> tensor<6xf32>
+  return %z, %c, %d, %k, %l : tensor<f32>, tensor<f32>, tensor<f32>, tensor<6xf32>, tensor<6xf32>
+}
