@@ -5,8 +5,9 @@
 !w = tensor<16x8xf32>        // [in, out]
 !v = tensor<8xf32>           // one value per expert
 !l = tensor<f32>
+!r = !moe.routing<8, top 2>
 
-// k = 4, with the standard normal sample as an input: gates, importance, load and loss.
+// The standard normal sample is an input: gates, importance, load and loss.
 func.func @train(%x: !x, %noise: !s, %m: !moe.scope) -> (!s, !v, !v, !l) {
   %wg = moe.param %m "w_gate" : !w
   %wn = moe.param %m "w_noise" : !w
@@ -20,25 +21,39 @@ func.func @train(%x: !x, %noise: !s, %m: !moe.scope) -> (!s, !v, !v, !l) {
     %h = arith.addf %c, %e : f32
     moe.yield %d, %h : f32, f32
   }
-  %g = moe.route %noisy top 4 : !s -> !moe.routing<8, top 4>
-  %r = moe.normalize %g by softmax : !moe.routing<8, top 4>
-  %gates = moe.to_matrix %r : !moe.routing<8, top 4> -> !s
-  %importance = moe.importance %r : !moe.routing<8, top 4> -> !v
-  %load = moe.noisy_load %clean, %noisy, %stddev top 4 : !s -> !v
+  %g = moe.route %noisy top 2 : !s -> !r
+  %r = moe.normalize %g by softmax : !r
+  %gates = moe.to_matrix %r : !r -> !s
+  %importance = moe.importance %r : !r -> !v
+  %load = moe.noisy_load %clean, %noisy, %stddev top 2 : !s -> !v
   %loss = func.call @loss(%importance, %load) : (!v, !v) -> !l
   return %gates, %importance, %load, %loss : !s, !v, !v, !l
 }
 
-// k = 2, without noise: the load is the count of every expert, one half each for experts at the border of the choice.
+// Without noise the load is the count of every expert, one half each for experts at the border of the choice.
 func.func @evaluate(%x: !x, %m: !moe.scope) -> (!s, !v, !v, !l) {
   %wg = moe.param %m "w_gate" : !w
   %clean  = moe.linear %x, %wg in_out : (!x, !w) -> !s
   %stddev = arith.subf %clean, %clean : !s
-  %g = moe.route %clean top 2 : !s -> !moe.routing<8, top 2>
-  %r = moe.normalize %g by softmax : !moe.routing<8, top 2>
-  %gates = moe.to_matrix %r : !moe.routing<8, top 2> -> !s
-  %importance = moe.importance %r : !moe.routing<8, top 2> -> !v
+  %g = moe.route %clean top 2 : !s -> !r
+  %r = moe.normalize %g by softmax : !r
+  %gates = moe.to_matrix %r : !r -> !s
+  %importance = moe.importance %r : !r -> !v
   %load = moe.noisy_load %clean, %clean, %stddev top 2 : !s -> !v
+  %loss = func.call @loss(%importance, %load) : (!v, !v) -> !l
+  return %gates, %importance, %load, %loss : !s, !v, !v, !l
+}
+
+// A gate that never has noise counts whom it chose.
+func.func @no_noise(%x: !x, %m: !moe.scope) -> (!s, !v, !v, !l) {
+  %wg = moe.param %m "w_gate" : !w
+  %clean = moe.linear %x, %wg in_out : (!x, !w) -> !s
+  %g = moe.route %clean top 2 : !s -> !r
+  %r = moe.normalize %g by softmax : !r
+  %gates = moe.to_matrix %r : !r -> !s
+  %importance = moe.importance %r : !r -> !v
+  %counts = moe.counts %r : !r -> tensor<8xi32>
+  %load = arith.sitofp %counts : tensor<8xi32> to !v
   %loss = func.call @loss(%importance, %load) : (!v, !v) -> !l
   return %gates, %importance, %load, %loss : !s, !v, !v, !l
 }
