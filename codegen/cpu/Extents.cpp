@@ -255,6 +255,10 @@ LogicalResult Extents::visit(Operation *op) {
       return failure();
   } else if (auto reduce = dyn_cast<moe::ReduceOp>(op)) {
     leader = reduce.getInput();
+  } else if (auto rope = dyn_cast<moe::RopeOp>(op)) {
+    leader = rope.getInput();
+    if (failed(unify(op, leader, rope.getPositions())))
+      return failure();
   } else {
     for (Value operand : op->getOperands()) {
       if (!isTensor(operand))

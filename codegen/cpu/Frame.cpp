@@ -100,10 +100,12 @@ Value Frame::wholeRowAddress(const Ref &ref, Value row) {
 Value Frame::load(const Ref &ref, Value address, int64_t count, int64_t width) {
   width = width == 0 ? lanes : width;
   if (ref.splat) {
-    auto type = VectorType::get({width}, ref.type);
-    return arith::ConstantOp::create(
+    Type element = cast<TypedAttr>(ref.splat).getType();
+    Value constant = arith::ConstantOp::create(
         builder, loc,
-        DenseElementsAttr::get(type, ArrayRef<Attribute>{ref.splat}));
+        DenseElementsAttr::get(VectorType::get({width}, element),
+                               ArrayRef<Attribute>{ref.splat}));
+    return convertNumber(builder, loc, constant, ref.type);
   }
   Type element = cast<MemRefType>(ref.memref.getType()).getElementType();
   Value vector = loadLanes(builder, loc, VectorType::get({width}, element),
@@ -119,7 +121,10 @@ void Frame::store(const Ref &ref, Value address, Value vector, int64_t count) {
 
 Value Frame::loadScalar(const Ref &ref, Value address) {
   if (ref.splat)
-    return arith::ConstantOp::create(builder, loc, cast<TypedAttr>(ref.splat));
+    return convertNumber(
+        builder, loc,
+        arith::ConstantOp::create(builder, loc, cast<TypedAttr>(ref.splat)),
+        ref.type);
   Value value = memref::LoadOp::create(builder, loc, ref.memref, address);
   return convertNumber(builder, loc, value, ref.type);
 }

@@ -69,7 +69,7 @@ static OpKind kindOfInsert(tensor::InsertSliceOp op) {
 OpKind kindOf(Operation *op) {
   if (needsWideMath(op))
     return OpKind::Unsupported;
-  if (isa<tensor::EmptyOp>(op))
+  if (isa<tensor::EmptyOp, RopeFrequenciesOp>(op))
     return OpKind::Constant;
   if (auto dim = dyn_cast<tensor::DimOp>(op))
     return sizesTensors(dim) ? OpKind::Constant : OpKind::Unsupported;
@@ -109,7 +109,7 @@ OpKind kindOf(Operation *op) {
   if (auto linear = dyn_cast<LinearOp>(op))
     return linear.getInput().getType().getRank() > 1 ? OpKind::Row
                                                      : OpKind::Unsupported;
-  if (isa<BroadcastOp, GatherOp, grouped::CombineOp, grouped::TopKOp,
+  if (isa<BroadcastOp, GatherOp, RopeOp, grouped::CombineOp, grouped::TopKOp,
           tensor::SplatOp>(op))
     return OpKind::Row;
   if (auto map = dyn_cast<MapOp>(op))
@@ -165,6 +165,8 @@ void forEachRead(Operation *op, const Extents &extents,
       here = operand.getOperandNumber() == 0 ? Reach::Whole : reach;
     else if (isa<LinearOp, RmsNormOp>(op))
       here = operand.getOperandNumber() == 0 ? reach : Reach::Whole;
+    else if (auto rope = dyn_cast<RopeOp>(op))
+      here = value == rope.getFrequencies() ? Reach::Whole : reach;
     else if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
       if (operand.getOperandNumber() == 1)
         continue; // only its shape

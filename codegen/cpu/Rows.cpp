@@ -29,6 +29,8 @@ void emitRow(Frame &frame, const Step &step, Value row) {
     return emitCombineRow(frame, op, row);
   if (auto op = dyn_cast<LinearOp>(step.op))
     return emitLinearRow(frame, op, row);
+  if (auto op = dyn_cast<RopeOp>(step.op))
+    return emitRopeRow(frame, op, row);
   if (auto op = dyn_cast<linalg::LinalgOp>(step.op))
     return emitLinalg(frame, op, row);
   if (auto op = dyn_cast<tensor::InsertSliceOp>(step.op))

@@ -6,6 +6,8 @@
 
 #include "codegen/cpu/Matmul.h"
 
+#include "dialect/RopeFrequencies.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -142,18 +144,31 @@ void Scheduler::ownPacked(grouped::PackOp op) {
   result.layouts[op.getPacked()] = layout;
 }
 
+/// What a constant tensor holds; null: nothing (tensor.empty, tensor.dim).
+static DenseElementsAttr contents(Operation *op) {
+  if (auto constant = dyn_cast<arith::ConstantOp>(op))
+    return cast<DenseElementsAttr>(constant.getValue());
+  auto frequencies = dyn_cast<RopeFrequenciesOp>(op);
+  if (!frequencies)
+    return {};
+  // Angles are computed in f64.
+  auto type = frequencies.getResult().getType().clone(
+      Float64Type::get(op->getContext()));
+  return DenseElementsAttr::get(type, ArrayRef(ropeFrequencies(frequencies)));
+}
+
 void Scheduler::ownConstant(Operation *op) {
-  auto constant = dyn_cast<arith::ConstantOp>(op);
-  if (!constant)
-    return; // tensor.empty and tensor.dim hold nothing
+  DenseElementsAttr elements = contents(op);
+  if (!elements)
+    return;
   Value value = op->getResult(0);
   auto type = cast<RankedTensorType>(value.getType());
   Storage storage;
   storage.kind = Storage::Kind::Constant;
-  storage.element = type.getElementType();
+  storage.element = elements.getElementType();
   storage.rows = extents.of(value);
   storage.rowStride = rowElements(type);
-  storage.value = cast<DenseElementsAttr>(constant.getValue());
+  storage.value = elements;
   Layout layout;
   layout.storage = addStorage(storage);
   layout.strides = denseStrides(type, storage.rowStride);

@@ -3,6 +3,8 @@
 
 #include "codegen/cpu/VectorMath.h"
 
+#include "codegen/cpu/Trigonometry.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
@@ -70,6 +72,7 @@ struct ExpandMathPass : PassWrapper<ExpandMathPass, OperationPass<>> {
     // f16 and bf16 are computed in f32, then everything that is a polynomial or
     // an expression of one. powf is exp(y log x).
     patterns.add<WidenMath>(&getContext());
+    populateTrigonometry(patterns);
     populateMathPolynomialApproximationPatterns(patterns, all);
     math::populateExpansionPatterns(patterns,
                                     {"powf", "exp2", "rsqrt", "sinh", "cosh",

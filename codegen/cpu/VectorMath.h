@@ -12,7 +12,6 @@ namespace moe::cpu {
 
 /// f32, f16 and bf16 math functions, scalar or vector, become multiply-adds and
 /// bit operations with relative errors of about 3e-7; no library is called.
-/// sin and cos reduce their argument in f32: absolute error up to 5e-8 |x|.
 std::unique_ptr<mlir::Pass> createExpandMathPass();
 
 /// x86vector.avx512.dot becomes two multiply-adds on widened halves.

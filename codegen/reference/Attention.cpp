@@ -1,9 +1,8 @@
 // What attention among the rows at hand and rotary positions compute.
 #include "codegen/reference/Interpreter.h"
-#include "dialect/MoeDialect.h"
+#include "dialect/RopeFrequencies.h"
 
 #include <cmath>
-#include <numbers>
 
 using namespace mlir;
 
@@ -35,29 +34,12 @@ static void rope(RopeOp op, Frame &frame) {
   frame.set(op.getResult(), std::move(y));
 }
 
-// f[i] = theta^(-2i/dim), divided by the factor where it turns slowly
 static void ropeFrequencies(RopeFrequenciesOp op, Frame &frame) {
-  auto dim = static_cast<int64_t>(op.getDim());
-  std::vector<double> frequencies;
-  for (int64_t i = 0; i < dim / 2; ++i) {
-    double f =
-        std::pow(op.getTheta().convertToDouble(),
-                 -2.0 * static_cast<double>(i) / static_cast<double>(dim));
-    if (op.getFactor()) {
-      double divided = f / op.getFactor()->convertToDouble();
-      double share = 0; // of the undivided frequency
-      if (op.getOriginal()) {
-        double low = op.getLow()->convertToDouble(),
-               high = op.getHigh()->convertToDouble();
-        double turns =
-            static_cast<double>(*op.getOriginal()) * f / (2 * std::numbers::pi);
-        share = std::clamp((turns - low) / (high - low), 0.0, 1.0);
-      }
-      f = share * f + (1 - share) * divided;
-    }
-    frequencies.push_back(f);
-  }
-  frame.set(op.getResult(), Tensor({dim / 2}, std::move(frequencies)));
+  SmallVector<double> frequencies = moe::ropeFrequencies(op);
+  int64_t pairs = frequencies.size();
+  frame.set(op.getResult(),
+            Tensor({pairs}, std::vector<double>(frequencies.begin(),
+                                                frequencies.end())));
 }
 
 namespace {
