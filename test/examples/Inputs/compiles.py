@@ -6,8 +6,8 @@ import pathlib
 import subprocess
 import sys
 
-WORKS = {"dbrx", "gemma4", "gpt_oss", "granitemoe", "jamba", "jetmoe", "llama4_text", "minimax_text", "mixtral", "olmoe",
-         "qwen2_moe", "qwen3_moe", "qwen3_next", "tutorial"}
+WORKS = {"dbrx", "gemma4", "gpt_oss", "granitemoe", "grok", "hmoe", "jamba", "jetmoe", "kimi_k3", "llama4_text",
+         "minimax_text", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "qwen3_next", "tutorial"}
 wrong = []
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.mlir")):
     done = subprocess.run(["moe-compile", str(path), "--level=avx2", "--emit=cpu", "-o", "-"], capture_output=True, text=True)

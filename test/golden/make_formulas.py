@@ -1,0 +1,149 @@
+"""Computes the layers of systems without a program that could be run here from their published formulas, in f64.
+
+usage: make_formulas.py FOLDER    (needs numpy; writes FOLDER/NAME/golden.safetensors)
+
+Weights and inputs are random f32, everything else is computed in f64 by the formula in the function's first comment, token by
+token, which is another way than any of this project's code takes.
+"""
+
+import json
+import pathlib
+import struct
+import sys
+
+import numpy as np
+
+
+def write(path, tensors, source):
+    types = {"float32": "F32", "float64": "F64", "int64": "I64"}
+    header, data = {"__metadata__": {"source": source}}, b""
+    for name, value in tensors.items():
+        value = np.ascontiguousarray(value)
+        end = len(data) + value.nbytes
+        header[name] = {"dtype": types[value.dtype.name], "shape": value.shape, "data_offsets": [len(data), end]}
+        data += value.tobytes()
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+class Random:
+    """Random f32 tensors by name; `[name]` is one of them in f64."""
+
+    def __init__(self, seed):
+        self.generator, self.tensors = np.random.default_rng(seed), {}
+
+    def new(self, name, *shape, gain=1.3, mean=0.0):
+        scale = gain / shape[-1] ** 0.5 if len(shape) > 1 else gain
+        self.tensors[name] = (mean + scale * self.generator.standard_normal(shape)).astype(np.float32)
+
+    def __getitem__(self, name):
+        return self.tensors[name].astype(np.float64)
+
+
+def softmax(v):
+    e = np.exp(v - v.max())
+    return e / e.sum()
+
+
+def sigmoid(v):
+    return 1 / (1 + np.exp(-v))
+
+
+def silu(v):
+    return v * sigmoid(v)
+
+
+def gelu_tanh(v):
+    return v / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (v + 0.044715 * v**3)))
+
+
+def best(key, k):
+    return sorted(range(len(key)), key=lambda e: (-key[e], e))[:k]
+
+
+def by_token(r, layer, tokens, hidden):
+    """Runs `layer` on every row of a random x; it returns the output, the experts and their weights."""
+    r.new("x", tokens, hidden, gain=hidden**0.5)
+    rows = [layer(x) for x in r["x"]]
+    return {"output_f64": np.stack([y for y, _, _ in rows]), "indices": np.array([e for _, e, _ in rows]), "weights_f64": np.stack([w for _, _, w in rows])}
+
+
+def grok():
+    # Grok-1: p = softmax(30 tanh(W x / 30)); the best 2, w = p / sum of p; y = sum w_e W2_e (gelu(W1_e x) * V_e x).
+    r, e, h, i = Random(1), 8, 32, 24
+    r.new("gate.weight", e, h, gain=10.0)
+    for n in range(e):
+        for name, shape in (("linear", (i, h)), ("linear_v", (i, h)), ("linear_1", (h, i))):
+            r.new(f"experts.{n}.{name}.weight", *shape)
+
+    def layer(x):
+        p = softmax(30 * np.tanh(r["gate.weight"] @ x / 30))
+        chosen = best(p, 2)
+        w = p[chosen] / p[chosen].sum()
+        ys = [r[f"experts.{n}.linear_1.weight"] @ (gelu_tanh(r[f"experts.{n}.linear.weight"] @ x) * (r[f"experts.{n}.linear_v.weight"] @ x)) for n in chosen]
+        return w @ ys, chosen, w
+
+    return r, by_token(r, layer, 13, h), "xai-org/grok-1 model.py; the cap of the logits as vLLM's grok1.py has it"
+
+
+def kimi_k3():
+    # Kimi K3: s = sigmoid(W x); the best 4 of s + b, w = s / sum of s; z = D x; y = U rms_norm(sum w_e f_e(z)) + shared(x),
+    # where f(v) = W2 (4 tanh(g / 4) sigmoid(g) * 25 tanh(u / 25)), g = W1 v, u = W3 v.
+    r, e, h, z, i, k = Random(2), 16, 32, 16, 24, 4
+    r.new("gate.weight", e, h, gain=2.0)
+    r.new("gate.e_score_correction_bias", e, gain=0.3)
+    r.new("routed_expert_down_proj.weight", z, h)
+    r.new("routed_expert_up_proj.weight", h, z)
+    r.new("routed_expert_norm.weight", z, gain=0.2, mean=1.0)
+    # Large enough that 4 tanh(g / 4) and 25 tanh(u / 25) both bend.
+    for n in range(e):
+        r.new(f"experts.{n}.w1.weight", i, z, gain=4.0)
+        r.new(f"experts.{n}.w3.weight", i, z, gain=12.0)
+        r.new(f"experts.{n}.w2.weight", z, i)
+    r.new("shared_experts.gate_proj.weight", 2 * i, h, gain=4.0)
+    r.new("shared_experts.up_proj.weight", 2 * i, h, gain=12.0)
+    r.new("shared_experts.down_proj.weight", h, 2 * i)
+
+    def situ_glu(v, gate, up, down):
+        g, u = r[gate] @ v, r[up] @ v
+        return r[down] @ (4 * np.tanh(g / 4) * sigmoid(g) * 25 * np.tanh(u / 25))
+
+    def layer(x):
+        s = sigmoid(r["gate.weight"] @ x)
+        chosen = best(s + r["gate.e_score_correction_bias"], k)
+        w = s[chosen] / s[chosen].sum()
+        latent = r["routed_expert_down_proj.weight"] @ x
+        total = w @ [situ_glu(latent, *(f"experts.{n}.{name}.weight" for name in ("w1", "w3", "w2"))) for n in chosen]
+        normed = total / np.sqrt((total**2).mean() + 1e-5) * r["routed_expert_norm.weight"]
+        shared = situ_glu(x, *(f"shared_experts.{name}_proj.weight" for name in ("gate", "up", "down")))
+        return r["routed_expert_up_proj.weight"] @ normed + shared, chosen, w
+
+    return r, by_token(r, layer, 13, h), "moonshotai/Kimi-K3"
+
+
+def hmoe():
+    # HMoE: experts of widths 8, 8, 16, 16, 24, 24; p = softmax(W x); the best 2, w = p / sum of p; y = sum w_e W2_e (silu(W1_e x) * W3_e x).
+    r, h, widths = Random(3), 32, (8, 8, 16, 16, 24, 24)
+    r.new("gate.weight", len(widths), h, gain=2.0)
+    for n, i in enumerate(widths):
+        for name, shape in (("w1", (i, h)), ("w3", (i, h)), ("w2", (h, i))):
+            r.new(f"experts.{n}.{name}.weight", *shape)
+
+    def layer(x):
+        p = softmax(r["gate.weight"] @ x)
+        chosen = best(p, 2)
+        w = p[chosen] / p[chosen].sum()
+        return w @ [r[f"experts.{n}.w2.weight"] @ (silu(r[f"experts.{n}.w1.weight"] @ x) * (r[f"experts.{n}.w3.weight"] @ x)) for n in chosen], chosen, w
+
+    return r, by_token(r, layer, 16, h), "arXiv 2408.10681"
+
+
+def main():
+    for make in (grok, kimi_k3, hmoe):
+        r, results, source = make()
+        write(pathlib.Path(sys.argv[1]) / make.__name__ / "golden.safetensors", r.tensors | results, source)
+
+
+main()
