@@ -19,6 +19,15 @@ func.func @infer(%s: tensor<?x8xf32>) -> tensor<?x1xi32> {
   return %i : tensor<?x1xi32>
 }
 
+// How good an assignment is: the tokens of every expert, and the sum of the assigned scores.
+func.func @quality(%s: tensor<?x8xf32>) -> (tensor<8xi32>, tensor<f32>) {
+  %r = moe.assign %s by %s epsilon over 50.0 at_least 1.0e-4 rounds 100 : tensor<?x8xf32> -> !moe.routing<8, top 1>
+  %counts = moe.counts %r : !moe.routing<8, top 1> -> tensor<8xi32>
+  %each = moe.importance %r : !moe.routing<8, top 1> -> tensor<8xf32>
+  %sum = moe.reduce sum %each over 0 : tensor<8xf32> -> tensor<f32>
+  return %counts, %sum : tensor<8xi32>, tensor<f32>
+}
+
 // f(h) = sigmoid(h · w) * expert(h) + h; here the experts add their bias, so that the file stays small.
 func.func @base(%h: tensor<?x16xf32>, %m: !moe.scope) -> tensor<?x16xf32> {
   %w = moe.param %m "centroids" : tensor<8x16xf32>
