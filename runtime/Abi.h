@@ -70,7 +70,9 @@ struct moert_context {
 enum moert_code {
   MOERT_CODE_OK = 0,
   MOERT_CODE_WORKSPACE = 1, /* workspace too small. values: needed, given */
-  MOERT_CODE_INDEX = 3      /* index out of range. values: index, limit */
+  MOERT_CODE_INDEX = 3,     /* index out of range. values: index, limit */
+  MOERT_CODE_EXPERT = 4,    /* no such expert. values: its id, experts, row */
+  MOERT_CODE_REPEATED = 5   /* expert twice in a row. values: its id, row */
 };
 
 /* What an artefact exports for a model function F and an instruction set level

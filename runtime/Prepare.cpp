@@ -153,7 +153,9 @@ private:
     moert_context context = {};
     context.threads = options.threads;
     auto *code = reinterpret_cast<moert_function>(symbol(step.symbol));
-    checkCode(code(&context, pointers.data()), context, step.symbol);
+    checkCode(code(&context, pointers.data()), context,
+              step.params.size() == 1 ? function.params[step.params[0]].name
+                                      : step.symbol);
   }
 
   void findUnused() {
@@ -208,6 +210,15 @@ void checkCode(int32_t code, const moert_context &context,
   case MOERT_CODE_INDEX:
     fail(MOERT_RUN_ERROR, "{}: index {} is outside [0, {})", quote(function),
          context.error_values[0], context.error_values[1]);
+  case MOERT_CODE_EXPERT:
+    fail(MOERT_RUN_ERROR,
+         "{}: expert {} of row {} is out of range, there are {} experts",
+         quote(function), context.error_values[0], context.error_values[2],
+         context.error_values[1]);
+  case MOERT_CODE_REPEATED:
+    fail(MOERT_RUN_ERROR,
+         "{}: expert {} stands twice in row {}, expected distinct experts",
+         quote(function), context.error_values[0], context.error_values[1]);
   default: // codes of later versions
     fail(MOERT_RUN_ERROR, "{}: failed with code {} (values {}, {}, {}, {})",
          quote(function), code, context.error_values[0],

@@ -51,14 +51,28 @@ static void storeError(Frame &f, int32_t code) {
       fieldAddress(f, f.context, offsetof(moert_context, error)));
 }
 
-void reportError(Frame &f, moert_code code, ArrayRef<Value> values) {
-  storeError(f, code);
+static void storeValues(Frame &f, ArrayRef<Value> values) {
   for (auto [i, value] : llvm::enumerate(values))
     LLVM::StoreOp::create(
         f.builder, f.loc,
         convertNumber(f.builder, f.loc, value, f.builder.getI64Type()),
         fieldAddress(f, f.context,
                      offsetof(moert_context, error_values) + 8 * i));
+}
+
+void reportError(Frame &f, moert_code code, ArrayRef<Value> values) {
+  // The values are those of the first error, also when threads find several.
+  auto number = [&](int32_t value) -> Value {
+    return arith::ConstantIntOp::create(f.builder, f.loc, value, 32);
+  };
+  Value exchanged = LLVM::AtomicCmpXchgOp::create(
+      f.builder, f.loc,
+      fieldAddress(f, f.context, offsetof(moert_context, error)),
+      number(MOERT_CODE_OK), number(code), LLVM::AtomicOrdering::monotonic,
+      LLVM::AtomicOrdering::monotonic);
+  Value isFirst = LLVM::ExtractValueOp::create(f.builder, f.loc, exchanged,
+                                               ArrayRef<int64_t>{1});
+  f.ifThen(isFirst, [&] { storeValues(f, values); });
 }
 
 void clearError(Frame &f) { storeError(f, MOERT_CODE_OK); }

@@ -14,8 +14,8 @@ enum class ContextField { Workspace, WorkspaceBytes, Threads, Loads };
 /// The value of a field of the call's context: !llvm.ptr, i64, i32, !llvm.ptr.
 mlir::Value contextField(Frame &frame, ContextField field);
 
-/// Stores an error code and its values (index); the caller decides how to go
-/// on. The last one reported wins.
+/// Stores an error code and its values (index), unless one is there already;
+/// the caller decides how to go on.
 void reportError(Frame &frame, moert_code code,
                  llvm::ArrayRef<mlir::Value> values);
 

@@ -242,6 +242,11 @@ LogicalResult Extents::visit(Operation *op) {
     leader = combine.getRows();
     if (combine.getWeights() && failed(unify(op, leader, combine.getWeights())))
       return failure();
+  } else if (auto pick = dyn_cast<grouped::PickOp>(op)) {
+    leader = pick.getIds();
+    if (typeOf(pick.getValues()).getRank() == 2 &&
+        failed(unify(op, leader, pick.getValues())))
+      return failure();
   } else if (auto linear = dyn_cast<moe::LinearOp>(op)) {
     leader = linear.getInput();
   } else if (auto norm = dyn_cast<moe::RmsNormOp>(op)) {

@@ -3,6 +3,7 @@
 #include "codegen/cpu/OpKinds.h"
 
 #include "codegen/cpu/Linalg.h"
+#include "codegen/cpu/Ranking.h"
 #include "codegen/cpu/VectorBody.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -21,7 +22,8 @@ static bool isStored(Value value) {
 /// Products and functions such as exp exist in f32; in f64 rows can only be
 /// moved and put through arith.
 static bool needsWideMath(Operation *op) {
-  if (isa<BroadcastOp, GatherOp, MapOp, ReduceOp, SplitOp>(op) ||
+  if (isa<BroadcastOp, GatherOp, MapOp, ReduceOp, SplitOp, grouped::TopKOp,
+          grouped::SelectOp, grouped::PickOp>(op) ||
       !isa_and_nonnull<MoeDialect, grouped::GroupedDialect, math::MathDialect>(
           op->getDialect()))
     return false;
@@ -110,7 +112,8 @@ OpKind kindOf(Operation *op) {
     return linear.getInput().getType().getRank() > 1 ? OpKind::Row
                                                      : OpKind::Unsupported;
   if (isa<BroadcastOp, GatherOp, RopeOp, grouped::CombineOp, grouped::TopKOp,
-          tensor::SplatOp>(op))
+          grouped::SelectOp, grouped::JoinOp, grouped::CheckIdsOp,
+          grouped::PickOp, grouped::MatrixOp, tensor::SplatOp>(op))
     return OpKind::Row;
   if (auto map = dyn_cast<MapOp>(op))
     return bodyWorks(map.getBody().front()) ? OpKind::Row : OpKind::Unsupported;
@@ -122,6 +125,27 @@ OpKind kindOf(Operation *op) {
                ? OpKind::Scalar
                : OpKind::Unsupported;
   return worksOnVectors(op) ? OpKind::Row : OpKind::Unsupported;
+}
+
+SmallVector<ScratchRow> scratchRows(Operation *op) {
+  if (auto topK = dyn_cast<grouped::TopKOp>(op)) {
+    RankedTensorType key = topK.getKey().getType();
+    return {{Ranking::rankType(key.getElementType()), key.getDimSize(1)}};
+  }
+  auto select = dyn_cast<grouped::SelectOp>(op);
+  if (!select)
+    return {};
+  RankedTensorType key = select.getKey().getType();
+  ScratchRow ranks{Ranking::rankType(key.getElementType()), key.getDimSize(1)};
+  if (select.getGroups())
+    return {ranks,
+            ranks,
+            {IntegerType::get(op->getContext(), 64),
+             static_cast<int64_t>(*select.getGroups())}};
+  if (select.getSelection() == Selection::Top ||
+      select.getSelection() == Selection::TopP)
+    return {ranks};
+  return {}; // comparisons alone
 }
 
 Value rowsOf(Operation *op) { return op->getResult(0); }
@@ -163,6 +187,11 @@ void forEachRead(Operation *op, const Extents &extents,
       here = value == gather.getTable() ? Reach::Whole : reach;
     else if (auto combine = dyn_cast<grouped::CombineOp>(op))
       here = operand.getOperandNumber() == 0 ? Reach::Whole : reach;
+    else if (auto pick = dyn_cast<grouped::PickOp>(op))
+      here = pick.getValues().getType().getRank() == 1 &&
+                     operand.getOperandNumber() == 0
+                 ? Reach::Whole
+                 : reach;
     else if (isa<LinearOp, RmsNormOp>(op))
       here = operand.getOperandNumber() == 0 ? reach : Reach::Whole;
     else if (auto rope = dyn_cast<RopeOp>(op))

@@ -35,6 +35,13 @@ enum class Reach {
 void forEachRead(mlir::Operation *op, const Extents &extents,
                  llvm::function_ref<void(mlir::Value, Reach)> visit);
 
+/// A row of scratch that an operation needs besides its results.
+struct ScratchRow {
+  mlir::Type element;
+  int64_t columns;
+};
+llvm::SmallVector<ScratchRow> scratchRows(mlir::Operation *op);
+
 /// The tensor whose rows a Row operation walks: its result, or its first one.
 mlir::Value rowsOf(mlir::Operation *op);
 

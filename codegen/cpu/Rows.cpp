@@ -13,6 +13,16 @@ void emitRow(Frame &frame, const Step &step, Value row) {
     return emitCopyRow(frame, step, row);
   if (isa<grouped::TopKOp>(step.op))
     return emitTopKRow(frame, step, row);
+  if (isa<grouped::SelectOp>(step.op))
+    return emitSelectRow(frame, step, row);
+  if (auto op = dyn_cast<grouped::JoinOp>(step.op))
+    return emitJoinRow(frame, op, row);
+  if (auto op = dyn_cast<grouped::CheckIdsOp>(step.op))
+    return emitCheckIdsRow(frame, op, row);
+  if (auto op = dyn_cast<grouped::PickOp>(step.op))
+    return emitPickRow(frame, op, row);
+  if (auto op = dyn_cast<grouped::MatrixOp>(step.op))
+    return emitMatrixRow(frame, op, row);
   if (auto op = dyn_cast<MapOp>(step.op))
     return emitMapRow(frame, op, row);
   if (auto op = dyn_cast<BroadcastOp>(step.op))

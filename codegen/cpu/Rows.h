@@ -41,8 +41,17 @@ void emitConcat(Frame &frame, mlir::tensor::ConcatOp op, mlir::Value row);
 // Rope.cpp: pairs of columns turn by angles.
 void emitRopeRow(Frame &frame, RopeOp op, mlir::Value row);
 
-// RowTopK.cpp, Plan.cpp.
+// RowSelect.cpp: the choice of experts.
 void emitTopKRow(Frame &frame, const Step &step, mlir::Value row);
+void emitSelectRow(Frame &frame, const Step &step, mlir::Value row);
+
+// RowSlots.cpp: weights and ids of slots.
+void emitJoinRow(Frame &frame, grouped::JoinOp op, mlir::Value row);
+void emitCheckIdsRow(Frame &frame, grouped::CheckIdsOp op, mlir::Value row);
+void emitPickRow(Frame &frame, grouped::PickOp op, mlir::Value row);
+void emitMatrixRow(Frame &frame, grouped::MatrixOp op, mlir::Value row);
+
+// Plan.cpp.
 void emitPlan(Frame &frame, const Step &step);
 
 /// f64 for f64, otherwise f32 (floats); i64 for integers.

@@ -383,12 +383,9 @@ LogicalResult Scheduler::visit(Operation *op) {
     writes.push_back(result.layouts[value].storage);
 
   Type f32 = Float32Type::get(op->getContext());
-  if (auto topK = dyn_cast<grouped::TopKOp>(op)) {
-    RankedTensorType type = topK.getKey().getType();
-    unsigned bits = type.getElementType().isF64() ? 64 : 32;
-    step.extra.push_back(addScratch(IntegerType::get(op->getContext(), bits),
-                                    type.getDimSize(1)));
-  } else if (auto plan = dyn_cast<grouped::PlanOp>(op)) {
+  for (ScratchRow row : scratchRows(op))
+    step.extra.push_back(addScratch(row.element, row.columns));
+  if (auto plan = dyn_cast<grouped::PlanOp>(op)) {
     Storage groups;
     groups.element = IntegerType::get(op->getContext(), 32);
     groups.rows.factor = plan.getExperts() + 1;

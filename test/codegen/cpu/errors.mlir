@@ -18,13 +18,6 @@ func.func @f(%x: tensor<?x4xf64>) -> tensor<?x4xf64> {
   %e = math.exp %x : tensor<?x4xf64>
   return %e : tensor<?x4xf64>
 }
-//--- selection.mlir
-func.func @f(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
-  // error: 'grouped.select' op cannot be compiled for the CPU
-  %r = moe.route %x greater_than 0.5 : tensor<?x8xf32> -> !moe.routing<8, any>
-  %m = moe.to_matrix %r : !moe.routing<8, any> -> tensor<?x8xf32>
-  return %m : tensor<?x8xf32>
-}
 //--- moved.mlir
 func.func @f(%x: tensor<?x4xf32>) -> tensor<4xf32> {
   %c0 = arith.constant 0 : index

@@ -6,8 +6,41 @@ import pathlib
 import subprocess
 import sys
 
-WORKS = {"dbrx", "gemma4", "gpt_oss", "granitemoe", "grok", "hmoe", "jamba", "jetmoe", "kimi_k3", "llama4_text",
-         "minimax_text", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "qwen3_next", "tutorial"}
+WORKS = {
+    "dbrx",
+    "deepseek_v2",
+    "deepseek_v3",
+    "deepseek_v4",
+    "ernie4_5_moe",
+    "gemma4",
+    "glm4_moe",
+    "gpt_oss",
+    "granitemoe",
+    "grok",
+    "hash_layers",
+    "hmoe",
+    "jamba",
+    "jetmoe",
+    "kimi_k2",
+    "kimi_k3",
+    "ling",
+    "llama4_text",
+    "longcat_flash",
+    "loss_free_balancing",
+    "minimax_m2",
+    "minimax_text",
+    "mixtral",
+    "moe_plus_plus",
+    "nemotron_h",
+    "olmoe",
+    "qwen2_moe",
+    "qwen3_moe",
+    "qwen3_next",
+    "shazeer_noisy_topk",
+    "step3p7",
+    "top_p_routing",
+    "tutorial",
+}
 wrong = []
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.mlir")):
     done = subprocess.run(["moe-compile", str(path), "--level=avx2", "--emit=cpu", "-o", "-"], capture_output=True, text=True)
