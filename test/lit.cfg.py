@@ -38,3 +38,5 @@ with open("/proc/cpuinfo") as cpuinfo:
 for level, needed in LEVELS.items():
     if flags.issuperset(needed.split()):
         config.available_features.add(level)
+# For test/examples/Inputs/levels.py.
+config.environment["MOE_TEST_LEVELS"] = " ".join(level for level in LEVELS if level in config.available_features)

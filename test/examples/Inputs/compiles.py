@@ -31,6 +31,7 @@ WORKS = {
     "minimax_text",
     "mixtral",
     "moe_plus_plus",
+    "multi_hash",
     "nemotron_h",
     "olmoe",
     "qwen2_moe",
