@@ -7,6 +7,7 @@ token, which is another way than any of this project's code takes.
 """
 
 import json
+import math
 import pathlib
 import struct
 import sys
@@ -140,8 +141,30 @@ def hmoe():
     return r, by_token(r, layer, 16, h), "arXiv 2408.10681"
 
 
+def peer():
+    # PEER: q1 = W1 x, q2 = W2 x; the score of expert 4 i + j is q1 . k1_i + q2 . k2_j; the best 3, w = softmax over the chosen;
+    # y = sum w_e gelu(u_e . x) v_e, with the exact gelu.
+    r, h, d, keys = Random(4), 32, 8, 4
+    for half in range(2):
+        r.new(f"query.{half}.weight", d, h)
+        r.new(f"keys.{half}", keys, d, gain=2.0)
+    for n in range(keys**2):
+        r.new(f"experts.{n}.u", 1, h)
+        r.new(f"experts.{n}.v", h, 1)
+
+    def layer(x):
+        halves = [r[f"keys.{half}"] @ (r[f"query.{half}.weight"] @ x) for half in range(2)]
+        score = [a + b for a in halves[0] for b in halves[1]]
+        chosen = best(score, 3)
+        w = softmax(np.array([score[n] for n in chosen]))
+        hidden = [float((r[f"experts.{n}.u"] @ x)[0]) for n in chosen]
+        return w @ [v / 2 * (1 + math.erf(v / math.sqrt(2))) * r[f"experts.{n}.v"][:, 0] for n, v in zip(chosen, hidden)], chosen, w
+
+    return r, by_token(r, layer, 16, h), "arXiv 2407.04153"
+
+
 def main():
-    for make in (grok, kimi_k3, hmoe):
+    for make in (grok, kimi_k3, hmoe, peer):
         r, results, source = make()
         write(pathlib.Path(sys.argv[1]) / make.__name__ / "golden.safetensors", r.tensors | results, source)
 

@@ -19,6 +19,7 @@ WORKS = {
     "grok",
     "hash_layers",
     "hmoe",
+    "inkling",
     "jamba",
     "jetmoe",
     "kimi_k2",
@@ -34,6 +35,7 @@ WORKS = {
     "multi_hash",
     "nemotron_h",
     "olmoe",
+    "peer",
     "qwen2_moe",
     "qwen3_moe",
     "qwen3_next",
@@ -41,6 +43,7 @@ WORKS = {
     "step3p7",
     "top_p_routing",
     "tutorial",
+    "zaya",
 }
 wrong = []
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.mlir")):
