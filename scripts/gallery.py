@@ -23,6 +23,30 @@ PARTS = (
     ("experts", False, "experts"),
     ("also", False, "also"),
 )
+# What a reader may look for, and how its text looks.
+INDEX = (
+    ("choose inside groups of experts", r"moe\.route .* groups "),
+    ("experts choose tokens", r"moe\.route .* take "),
+    ("as many experts as a threshold or a sum says", r"moe\.route .* (greater_than|at_least|top_p|nonzero)"),
+    ("choose by another key than the score", r"moe\.route %\w+ by "),
+    ("a table chooses", r"moe\.lookup"),
+    ("given experts and weights", r"moe\.from_indices"),
+    ("an auction", r"moe\.assign"),
+    ("weights by own arithmetic", r"moe\.with_weights"),
+    ("a factor per expert", r"moe\.scale %\w+ by %"),
+    ("drop pairs by a mask", r"moe\.keep"),
+    ("two choices joined", r"moe\.join"),
+    ("capacity", r"moe\.limit"),
+    ("the next choice when an expert is full", r"overflow next_choice"),
+    ("sequences or groups apart", r" segments"),
+    ("noise or sampling", r"(?i)noise|gumbel"),
+    ("a balance loss", r"moe\.balance_loss"),
+    ("other losses", r"moe\.(z_loss|cv_squared|noisy_load)"),
+    ("several kinds of experts", r" range 0 to "),
+    ("the weight on the input", r"moe\.dispatch .* weighted"),
+    ("attention", r"moe\.attention"),
+    ("a router that sees the layer before", r"%before: "),
+)
 TITLE = re.compile(r"(?P<system>.+?) \((?P<source>.+?)\)\. Special: (?P<special>.+)\. Normal form: (?P<form>.+)\.$")
 TABLE = re.compile(r"(<!-- table: .*? -->\n).*?(<!-- end -->)", re.S)
 
@@ -43,7 +67,8 @@ class Example:
 
     def __init__(self, path):
         self.path, self.wrong, self.parts = path, [], {}
-        lines = path.read_text().splitlines()
+        self.text = path.read_text()
+        lines = self.text.splitlines()
         comment = [line.removeprefix("//").strip() for line in lines[: next((i for i, l in enumerate(lines) if not l.startswith("//")), None)]]
         title = TITLE.match(" ".join(comment))
         if not title:
@@ -81,10 +106,19 @@ def table(titles, rows):
     return row(titles) + row("---" for _ in titles) + "".join(row(cells) for cells in rows)
 
 
+def link(example):
+    return f"[{example.system}](../examples/{example.path.name})"
+
+
+def index(examples):
+    found = ([what, ", ".join(link(e) for e in examples if re.search(text, e.text))] for what, text in INDEX)
+    return (cells for cells in found if cells[1])
+
+
 def routers(examples):
     titles = ["system", *(title for _, _, title in PARTS)]
-    rows = ([f"[{e.system}](../examples/{e.path.name}), {links(e.source)}", *(e.parts.get(name, "") for name, _, _ in PARTS)] for e in examples)
-    return f"{INTRODUCTION}\n{table(titles, rows)}"
+    rows = ([f"{link(e)}, {links(e.source)}", *(e.parts.get(name, "") for name, _, _ in PARTS)] for e in examples)
+    return f"{INTRODUCTION}\n{table(titles, rows)}\n## Where to find what\n\n{table(['looked for', 'pages'], index(examples))}"
 
 
 def readme(examples, folder):
