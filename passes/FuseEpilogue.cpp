@@ -129,13 +129,18 @@ private:
   }
 
   /// Fusing must not make the matmul write more tensors than before, and it can
-  /// write only floats.
+  /// write only floats, wide ones only if it wrote some before.
   void trim() {
+    auto isWide = [](Value value) {
+      return getElementTypeOrSelf(value.getType()).isF64();
+    };
+    bool mayBeWide = llvm::any_of(matmul.getResults(), isWide);
     while (!fused.empty()) {
       SmallVector<Value> values = written();
       if (values.size() <= matmul.getNumResults() &&
-          llvm::all_of(values, [](Value value) {
-            return isa<FloatType>(getElementTypeOrSelf(value.getType()));
+          llvm::all_of(values, [&](Value value) {
+            return isa<FloatType>(getElementTypeOrSelf(value.getType())) &&
+                   (mayBeWide || !isWide(value));
           }))
         return;
       fused.pop_back();

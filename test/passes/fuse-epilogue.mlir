@@ -99,6 +99,19 @@ func.func @not_when_both_are_read(%x: !x, %p: !p) -> (!x, !x) {
 !x = tensor<?x6xf32>
 !p = !grouped.packed<1x6x6xf32, 1>
 // The other operand needs the whole row of the result first.
+// Kernels hold f32: what is wider stays outside.
+// CHECK-LABEL: func.func @not_into_f64(
+// CHECK:         grouped.matmul {{.*}} -> tensor<?x6xf32>
+// CHECK:         arith.extf %{{.*}} : tensor<?x6xf32> to tensor<?x6xf64>
+func.func @not_into_f64(%x: !x, %p: !p) -> tensor<?x6xf64> {
+  %m = grouped.matmul %x weights %p : (!x, !p) -> !x {
+  ^bb0(%a: f32):
+    grouped.yield rows(%a : f32)
+  }
+  %w = arith.extf %m : !x to tensor<?x6xf64>
+  return %w : tensor<?x6xf64>
+}
+
 // CHECK-LABEL: func.func @not_by_what_depends_on_it(
 // CHECK:         moe.softmax
 // CHECK-NEXT:    arith.mulf %{{.*}} : tensor<?x6xf32>
