@@ -267,6 +267,44 @@ def HoistParams : Pass<"moe-hoist-params", "::mlir::ModuleOp"> {
   }];
 }
 
+def CheckCausal : Pass<"moe-check-causal", "::mlir::ModuleOp"> {
+  let summary = "proves that no token's output depends on later tokens, or names the op that may make it so";
+  let description = [{
+    A function f of rows x is *causal* when more tokens behind do not change what is there: f(x[:n]) = f(x)[:n] for every n, as far as no
+    run stops with an error. So neither later tokens nor their number may matter. Every public function is checked; results
+    without rows (losses, counts) are numbers of the whole batch and are not.
+
+    Each value gets one of four facts about row r, which belongs to token t. They are ordered, and an op takes the largest of its
+    operands' and its own:
+
+    | fact | row r depends on | own fact of |
+    |---|---|---|
+    | nothing | no token | constants, params, arguments without rows |
+    | own | t alone | arguments with a dynamic first dimension |
+    | earlier | t and the tokens before it | `limit` by position and token by token, causal attention, row numbers inside an expert |
+    | all | perhaps later tokens, or their number | see below |
+
+    A composition of functions that are causal is causal, so a result of the first three facts is proved. What needs care is whose
+    row r is. Rows are tokens, or pairs of one routing (after `dispatch`), or one expert's rows (in its region); ops that
+    read two kinds together, and expert regions and `combine` that read rows of another routing, are not followed. One expert's
+    rows stand in the order of tokens; pairs do not, so what numbers or orders them depends on all. Calls are followed with
+    the facts of their operands, a loop until its facts stay.
+
+    Not causal, or not proved to be: `route take`, `assign`; `limit` by weight, by a value or with a priority, and by `choice` with
+    more than one slot (first choices of later tokens come before second ones); a capacity made of `moe.tokens` or
+    `moe.segment_size` (with a fixed one, `order position` is causal); softmax, reductions and `linalg` over rows; attention that is not
+    `causal`; the number of rows used as a number; rows read by number, moved or concatenated; an op that is not known.
+
+    Assumed: rows of arguments are tokens in their order; arguments without rows (a capacity, a seed) do not depend on tokens; and
+    arguments that `attention` compares as positions grow strictly with the row, within each of its segments.
+
+    Equal routings made by two equal ops are two routings here: run `--cse` first. Errors name the result and, in a note, the op; with
+    `remarks` every function gets its verdict as a remark, and the pass does not fail.
+  }];
+  let options = [Option<"remarks", "remarks", "bool", /*default=*/"false",
+                        "say the verdict of every function and do not fail">];
+}
+
 def VerifyGrouped : Pass<"moe-verify-grouped", "::mlir::ModuleOp"> {
   let summary = "checks that a module is in the form that the phases below expect";
   let description = [{

@@ -31,6 +31,7 @@ struct Options {
   std::string emit = "so";
   std::vector<std::string> levels;
   bool emulated = false;
+  bool checkCausal = false;
 };
 
 /// What has no op of level 1 left needs no lowering: a file written by
@@ -76,6 +77,12 @@ void write(const Options &options, std::string_view bytes) {
 
 /// The bytes that --emit asks for; nothing after a diagnostic.
 std::optional<std::string> compile(const Options &options, ModuleOp module) {
+  if (options.checkCausal) {
+    PassManager manager(module.getContext());
+    manager.addPass(createCheckCausal());
+    if (failed(manager.run(module)))
+      return std::nullopt;
+  }
   if (options.emit == "mlir")
     return textOf(module);
   if (!isGrouped(module)) {
@@ -161,6 +168,8 @@ int main(int argc, char **argv) {
   app.add_flag("--emulated", options.emulated,
                "make one --level run on every machine, slowly (for tests)")
       ->needs("--level");
+  app.add_flag("--check-causal", options.checkCausal,
+               "refuse a model whose tokens may depend on later ones");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

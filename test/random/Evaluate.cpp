@@ -22,7 +22,7 @@ namespace {
 
 constexpr const char *help =
     R"(usage: moe-random-evaluate DATA.safetensors [--pipeline=PIPELINE]... MODEL.mlir...
-Inputs of a function f are the tensors f.in0, f.in1, ... Prints, for every model and then every pipeline (applied to the
+Inputs of a function f are the tensors f.in0, f.in1, ..., of rank 0 for numbers. Prints, for every model and then every pipeline (applied to the
 first model), records `R <number> <function> <result> <f|i> <sizes,>` and a line feed, followed by the elements as f64;
 of a pipeline only results that differ from those of the first model by more than 1e-9 of the largest element of the row.
 `E <number> <function> <text>` stands for a function that could not be run, `P <number> <text>` for a pipeline that failed.
@@ -42,6 +42,15 @@ moe::reference::Tensor toTensor(const moert::Array &array) {
   return moe::reference::Tensor(shape, std::move(elements));
 }
 
+/// A tensor, or the number that an argument of another type wants.
+moe::reference::Value toValue(const moert::Array &array, Type type) {
+  if (isa<ShapedType>(type))
+    return moe::reference::toValue(toTensor(array));
+  if (isa<FloatType>(type))
+    return array.element(0);
+  return static_cast<int64_t>(array.element(0));
+}
+
 moert::Dtype dtypeOf(Type element) {
   if (element.isF32())
     return MOERT_F32;
@@ -49,7 +58,9 @@ moert::Dtype dtypeOf(Type element) {
     return MOERT_F16;
   if (element.isBF16())
     return MOERT_BF16;
-  return element.isF64() ? MOERT_F64 : MOERT_I32;
+  if (element.isF64())
+    return MOERT_F64;
+  return element.isInteger(64) ? MOERT_I64 : MOERT_I32;
 }
 
 using Results = std::map<std::string, SmallVector<moe::reference::Value>>;
@@ -77,9 +88,9 @@ Results evaluate(ModuleOp module, const moert::Checkpoint &data, int number) {
     try {
       SmallVector<moe::reference::Value> inputs;
       for (unsigned i : Interpreter::inputsOf(function)) {
-        (void)i;
-        inputs.push_back(toValue(toTensor(moert::readTensor(
-            data, name + ".in" + std::to_string(inputs.size())))));
+        moert::Array array = moert::readTensor(
+            data, name + ".in" + std::to_string(inputs.size()));
+        inputs.push_back(toValue(array, function.getArgumentTypes()[i]));
       }
       auto values = interpreter.run(function, inputs);
       if (succeeded(values)) {
@@ -96,7 +107,12 @@ Results evaluate(ModuleOp module, const moert::Checkpoint &data, int number) {
   return results;
 }
 
-const moe::reference::Tensor &tensorOf(const moe::reference::Value &value) {
+/// A number is a tensor of rank 0.
+moe::reference::Tensor tensorOf(const moe::reference::Value &value) {
+  if (auto *number = std::get_if<double>(&value))
+    return moe::reference::Tensor(Shape{}, std::vector<double>{*number});
+  if (auto *number = std::get_if<int64_t>(&value))
+    return moe::reference::Tensor(Shape{}, std::vector<int64_t>{*number});
   return *std::get<std::shared_ptr<const moe::reference::Tensor>>(value);
 }
 

@@ -5,7 +5,7 @@ import math
 import struct
 from array import array
 
-NAMES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "i32": "I32"}
+NAMES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "i32": "I32", "i64": "I64", "f64": "F64"}
 
 
 def write_safetensors(path, tensors):
