@@ -44,7 +44,8 @@ enum moert_dtype {
 };
 
 /* A dense row-major array. Only the first `rank` entries of `shape` mean
- * anything. */
+ * anything. A number (f32, i32, index, ...) is an array of rank 0; an index is
+ * of type I64. */
 struct moert_tensor {
   void *data;
   int64_t shape[MOERT_MAX_RANK];
@@ -72,7 +73,9 @@ enum moert_code {
   MOERT_CODE_WORKSPACE = 1, /* workspace too small. values: needed, given */
   MOERT_CODE_INDEX = 3,     /* index out of range. values: index, limit */
   MOERT_CODE_EXPERT = 4,    /* no such expert. values: its id, experts, row */
-  MOERT_CODE_REPEATED = 5   /* expert twice in a row. values: its id, row */
+  MOERT_CODE_REPEATED = 5,  /* expert twice in a row. values: its id, row */
+  MOERT_CODE_CAPACITY = 6,  /* no room for a token. values: tokens, capacity */
+  MOERT_CODE_DIVISION = 7   /* integer divided by 0. values: the integer */
 };
 
 /* What an artefact exports for a model function F and an instruction set level

@@ -219,6 +219,12 @@ void checkCode(int32_t code, const moert_context &context,
     fail(MOERT_RUN_ERROR,
          "{}: expert {} stands twice in row {}, expected distinct experts",
          quote(function), context.error_values[0], context.error_values[1]);
+  case MOERT_CODE_CAPACITY:
+    fail(MOERT_RUN_ERROR, "{}: capacity of {} tokens is {}, expected 1 or more",
+         quote(function), context.error_values[0], context.error_values[1]);
+  case MOERT_CODE_DIVISION:
+    fail(MOERT_RUN_ERROR, "{}: divides {} by 0", quote(function),
+         context.error_values[0]);
   default: // codes of later versions
     fail(MOERT_RUN_ERROR, "{}: failed with code {} (values {}, {}, {}, {})",
          quote(function), code, context.error_values[0],

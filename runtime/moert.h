@@ -64,9 +64,10 @@ MOERT_API int64_t moert_dtype_bytes(int32_t dtype);
 
 typedef struct moert_module moert_module;
 
-/* An argument type. shape[i] is -1 where the size is only known at run time;
- * symbols[i] then names it, and equal names mean equal sizes. symbols[i] is
- * null where the size is fixed. Strings live as long as the module. */
+/* An argument type; a number is of rank 0, an index an I64. shape[i] is -1
+ * where the size is only known at run time; symbols[i] then names it, and equal
+ * names mean equal sizes. symbols[i] is null where the size is fixed. Strings
+ * live as long as the module. */
 typedef struct moert_type {
   int32_t dtype;
   int32_t rank;

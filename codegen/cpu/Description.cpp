@@ -99,8 +99,10 @@ private:
 } // namespace
 
 Json FunctionDescriber::tensor(Value value) {
-  auto type = cast<RankedTensorType>(value.getType());
   Json shape = Json::array();
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type)
+    return {{"dtype", dtype(value.getType())}, {"shape", shape}};
   for (auto [d, size] : llvm::enumerate(type.getShape())) {
     if (ShapedType::isDynamic(size))
       shape.push_back("d" + std::to_string(extents.of(value).id));

@@ -4,6 +4,7 @@
 
 #include "codegen/cpu/Call.h"
 #include "codegen/cpu/Phases.h"
+#include "codegen/cpu/Scalars.h"
 #include "codegen/cpu/Workspace.h"
 
 #include "codegen/cpu/VectorBody.h"
@@ -43,7 +44,6 @@ private:
   void bindMemory(Value base);
   void bindConstant(unsigned number, const Storage &storage);
   void bindScratch(Value base, Value thread);
-  void cloneScalars(Block &block);
   void emitRegion(Value base);
   Value at(Value base, Value offset) {
     return LLVM::GEPOp::create(
@@ -161,16 +161,6 @@ void FunctionEmitter::bindScratch(Value base, Value thread) {
                    schedule.storage(number).element);
 }
 
-void FunctionEmitter::cloneScalars(Block &block) {
-  for (Operation &op : block.without_terminator()) {
-    if (auto loop = dyn_cast<grouped::LoopOp>(op))
-      for (Region &body : loop.getBodies())
-        cloneScalars(body.front());
-    else if (kindOf(&op) == OpKind::Scalar)
-      builder.clone(op, frame.scalars);
-  }
-}
-
 void FunctionEmitter::emitRegion(Value base) {
   Value zero = arith::ConstantIntOp::create(builder, frame.loc, 0, 64);
   for (size_t i = 0; i < schedule.phases().size(); ++i)
@@ -228,7 +218,7 @@ void FunctionEmitter::emitBody(bool ownMemory) {
 
   builder.setInsertionPointToEnd(run);
   bindMemory(base);
-  cloneScalars(source.front());
+  emitEarlyScalars(frame, source);
   emitRegion(base);
   if (ownMemory)
     func::CallOp::create(builder, loc, declare("omp_free", {pointer, i64}, {}),

@@ -35,8 +35,8 @@ Extent Extents::resolve(Extent extent) const {
 }
 
 Extent Extents::of(Value tensor) const {
-  RankedTensorType type = typeOf(tensor);
-  if (type.getRank() == 0)
+  auto type = dyn_cast<RankedTensorType>(tensor.getType());
+  if (!type || type.getRank() == 0)
     return Extent{};
   if (!type.isDynamicDim(0))
     return Extent{Extent::Kind::Constant, type.getDimSize(0)};
@@ -62,6 +62,8 @@ LogicalResult Extents::unify(Operation *op, Value a, Value b) {
 
 /// The rows that a size counts: dimension 0 of some tensor.
 std::optional<Extent> Extents::rowsOfSize(Value size) const {
+  if (auto tokens = size.getDefiningOp<TokensOp>())
+    return of(tokens.getInput());
   auto dim = size.getDefiningOp<tensor::DimOp>();
   if (!dim || dim.getConstantIndex() != 0)
     return std::nullopt;
@@ -285,6 +287,24 @@ LogicalResult Extents::visit(Operation *op) {
   return success();
 }
 
+/// Whether a type can be described outside of the artefact (moert_dtype).
+static bool hasForm(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  if (!isa<RankedTensorType>(type) && !type.isIntOrIndexOrFloat())
+    return false;
+  if (auto number = dyn_cast<IntegerType>(element))
+    return number.isUnsigned()
+               ? number.getWidth() == 8
+               : number.isSignless() &&
+                     llvm::is_contained({1, 8, 32, 64}, number.getWidth());
+  return element.isIndex() || element.isF64() || element.isF32() ||
+         element.isF16() || element.isBF16();
+}
+
+static constexpr StringLiteral forms =
+    ": entries take and return numbers and tensors of f64, f32, f16, bf16, i1, "
+    "i8, ui8, i32, i64 and index";
+
 LogicalResult Extents::finish(func::FuncOp function) {
   SmallVector<unsigned> roots(parents.size());
   SmallVector<unsigned> arguments;
@@ -305,9 +325,9 @@ LogicalResult Extents::finish(func::FuncOp function) {
   for (auto [i, value] : llvm::enumerate(leave.getOperands())) {
     if (isa<grouped::PackedType>(value.getType()))
       continue;
-    if (!isTensor(value))
-      return leave.emitOpError("returns ") << value.getType() << " as result "
-                                           << i << ": entries return tensors";
+    if (!hasForm(value.getType()))
+      return leave.emitOpError("returns ")
+             << value.getType() << " as result " << i << forms;
     Extent rows = of(value);
     bool input = rows.kind == Extent::Kind::Input && rows.factor == 1;
     if (rows.kind != Extent::Kind::Constant && !input)
@@ -317,30 +337,37 @@ LogicalResult Extents::finish(func::FuncOp function) {
   return success();
 }
 
+LogicalResult Extents::addArgument(BlockArgument argument) {
+  if (isa<grouped::PackedType>(argument.getType()))
+    return success();
+  Operation *function = argument.getOwner()->getParentOp();
+  auto refuse = [&] {
+    return function->emitOpError("argument ")
+           << argument.getArgNumber() << " is " << argument.getType();
+  };
+  if (!hasForm(argument.getType()))
+    return refuse() << forms;
+  auto type = dyn_cast<RankedTensorType>(argument.getType());
+  if (!type || type.getRank() == 0)
+    return success();
+  if (llvm::any_of(type.getShape().drop_front(), ShapedType::isDynamic))
+    return refuse() << ": only the first dimension may be dynamic in CPU code";
+  if (!type.isDynamicDim(0))
+    return success();
+  unsigned id = parents.size();
+  parents.push_back(id);
+  set(argument, Extent{Extent::Kind::Input, 1, id});
+  return success();
+}
+
 FailureOr<Extents> Extents::analyse(func::FuncOp function) {
   Extents extents;
   if (!llvm::hasSingleElement(function.getBody()))
     return function.emitOpError("has several blocks: control flow is not "
                                 "supported in CPU code");
-  for (BlockArgument argument : function.getArguments()) {
-    if (isa<grouped::PackedType>(argument.getType()))
-      continue;
-    auto type = dyn_cast<RankedTensorType>(argument.getType());
-    if (!type)
-      return function.emitOpError("argument ")
-             << argument.getArgNumber() << " is " << argument.getType()
-             << ": arguments of entries are tensors";
-    for (int64_t d = 1; d < type.getRank(); ++d)
-      if (type.isDynamicDim(d))
-        return function.emitOpError("argument ")
-               << argument.getArgNumber() << " is " << type
-               << ": only the first dimension may be dynamic in CPU code";
-    if (type.getRank() == 0 || !type.isDynamicDim(0))
-      continue;
-    unsigned id = extents.parents.size();
-    extents.parents.push_back(id);
-    extents.set(argument, Extent{Extent::Kind::Input, 1, id});
-  }
+  for (BlockArgument argument : function.getArguments())
+    if (failed(extents.addArgument(argument)))
+      return failure();
   for (Operation &op : function.front().without_terminator())
     if (failed(extents.visit(&op)))
       return failure();

@@ -35,7 +35,7 @@ public:
   /// another dimension than the first is dynamic.
   static mlir::FailureOr<Extents> analyse(mlir::func::FuncOp function);
 
-  /// Rows of a tensor of this function; 1 for rank 0.
+  /// Rows of a tensor of this function; 1 for rank 0 and for numbers.
   Extent of(mlir::Value tensor) const;
   /// The plan whose filled slots `extent` counts (kind Grouped).
   grouped::PlanOp plan(Extent extent) const { return plans[extent.id]; }
@@ -50,6 +50,7 @@ private:
   mlir::LogicalResult visit(mlir::Operation *op);
   mlir::LogicalResult unify(mlir::Operation *op, mlir::Value a, mlir::Value b);
   std::optional<Extent> rowsOfSize(mlir::Value size) const;
+  mlir::LogicalResult addArgument(mlir::BlockArgument argument);
   mlir::LogicalResult visitLinalg(mlir::linalg::LinalgOp op);
   mlir::LogicalResult visitReshape(mlir::Operation *op);
   mlir::LogicalResult visitMatmul(grouped::MatmulOp op);

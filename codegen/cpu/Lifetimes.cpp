@@ -67,7 +67,7 @@ std::vector<Scheduler::Lifetime> Scheduler::lifetimes() const {
     };
     countRows(phase.rows);
     for (const Step &step : phase.steps) {
-      if (step.kind == Step::Kind::Copy) {
+      if (step.kind != Step::Kind::Compute) {
         countRowsOf(step.value);
         continue;
       }

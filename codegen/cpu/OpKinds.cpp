@@ -4,6 +4,7 @@
 
 #include "codegen/cpu/Linalg.h"
 #include "codegen/cpu/Ranking.h"
+#include "codegen/cpu/Scalars.h"
 #include "codegen/cpu/VectorBody.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -43,15 +44,6 @@ static bool isStaticSlice(tensor::ExtractSliceOp slice) {
          !ShapedType::isDynamicShape(slice.getStaticStrides());
 }
 
-/// Extents knows the rows of tensors that only their shape depends on; other
-/// arithmetic with sizes has no code.
-static bool sizesTensors(tensor::DimOp op) {
-  return llvm::all_of(op->getUsers(), [](Operation *user) {
-    return isa<tensor::EmptyOp, tensor::SplatOp, tensor::ExtractSliceOp,
-               tensor::InsertSliceOp, tensor::ExpandShapeOp>(user);
-  });
-}
-
 static OpKind kindOfInsert(tensor::InsertSliceOp op) {
   if (ShapedType::isDynamicShape(op.getStaticOffsets()) ||
       ShapedType::isDynamicShape(op.getStaticStrides()))
@@ -73,8 +65,14 @@ OpKind kindOf(Operation *op) {
     return OpKind::Unsupported;
   if (isa<tensor::EmptyOp, RopeFrequenciesOp>(op))
     return OpKind::Constant;
+  if (isa<TokensOp, tensor::ExtractOp>(op))
+    return OpKind::Scalar;
   if (auto dim = dyn_cast<tensor::DimOp>(op))
-    return sizesTensors(dim) ? OpKind::Constant : OpKind::Unsupported;
+    return dim.getConstantIndex() == 0 ? OpKind::Scalar : OpKind::Unsupported;
+  if (auto capacity = dyn_cast<CapacityOp>(op))
+    return isStored(capacity.getTokens()) ? OpKind::Row : OpKind::Scalar;
+  if (isa<tensor::FromElementsOp>(op))
+    return OpKind::Serial;
   if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
     return kindOfInsert(insert);
   if (auto concat = dyn_cast<tensor::ConcatOp>(op))
@@ -152,6 +150,9 @@ Value rowsOf(Operation *op) { return op->getResult(0); }
 
 void forEachRead(Operation *op, const Extents &extents,
                  llvm::function_ref<void(Value, Reach)> visit) {
+  for (Value scalar : scalarsOf(op))
+    forEachSource(scalar, extents,
+                  [&](Value tensor) { visit(tensor, Reach::Whole); });
   if (auto loop = dyn_cast<grouped::LoopOp>(op)) {
     for (Value operand : loop->getOperands())
       visit(operand, Reach::Whole);

@@ -16,7 +16,7 @@ enum class OpKind {
   Loop,        // grouped.loop
   View,        // the same elements in another shape
   Constant,    // a tensor known at compile time, or tensor.empty
-  Scalar,      // no tensors at all
+  Scalar,      // numbers that no tensor holds, see Scalars.h
   Unsupported, // no CPU code exists
 };
 
@@ -31,7 +31,8 @@ enum class Reach {
 };
 
 /// Calls `visit` for every tensor or packed operand; of a grouped.loop also for
-/// the values that its bodies capture.
+/// the values that its bodies capture. Tensors with elements that become scalar
+/// operands count too.
 void forEachRead(mlir::Operation *op, const Extents &extents,
                  llvm::function_ref<void(mlir::Value, Reach)> visit);
 

@@ -3,6 +3,7 @@
 #include "codegen/cpu/Phases.h"
 
 #include "codegen/cpu/Rows.h"
+#include "codegen/cpu/Scalars.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -32,8 +33,10 @@ static void emitSerialPhase(Frame &f, const Phase &phase, Value thread) {
   Value first = arith::CmpIOp::create(
       f.builder, f.loc, arith::CmpIPredicate::eq, thread, f.constant(0));
   f.ifThen(first, [&] {
-    for (const Step &step : phase.steps)
+    for (const Step &step : phase.steps) {
+      emitScalarsOf(f, step);
       emitSerial(f, step);
+    }
   });
 }
 
@@ -48,7 +51,9 @@ void emitLoopPhase(Frame &f, unsigned counter, const Step &step) {
     f.groupEnd = f.toIndex(f.loadScalar(offsets, f.add(group, 1)));
     for (auto [number, body] : llvm::enumerate(step.bodies)) {
       auto emitBody = [&, &body = body] {
+        IRMapping outside = f.scalars;
         for (const Step &inner : body) {
+          emitScalarsOf(f, inner);
           bool serial = inner.kind == Step::Kind::Compute &&
                         kindOf(inner.op) == OpKind::Serial;
           if (serial) {
@@ -60,6 +65,7 @@ void emitLoopPhase(Frame &f, unsigned counter, const Step &step) {
           auto [begin, end] = f.rowRange(tensor);
           f.loop(begin, end, [&](Value row) { emitRow(f, inner, row); });
         }
+        f.scalars = outside;
       };
       Value low = f.constant(op.getBounds()[number]);
       Value high = f.constant(op.getBounds()[number + 1]);
@@ -104,6 +110,10 @@ void emitPhases(Frame &f, Value thread) {
   for (auto [counter, phase] : llvm::enumerate(f.schedule.phases())) {
     if (phase.barrierBefore)
       omp::BarrierOp::create(f.builder, f.loc);
+    IRMapping outside = f.scalars;
+    if (phase.kind != Phase::Kind::Serial)
+      for (const Step &step : phase.steps)
+        emitScalarsOf(f, step);
     switch (phase.kind) {
     case Phase::Kind::Rows:
       emitRowPhase(f, counter, phase);
@@ -121,6 +131,7 @@ void emitPhases(Frame &f, Value thread) {
       emitLoopPhase(f, counter, phase.steps.front());
       break;
     }
+    f.scalars = outside; // others read what this phase wrote
   }
 }
 

@@ -12,12 +12,6 @@ using namespace mlir;
 
 namespace moe::cpu {
 
-/// Division of integers by the zeros of missing lanes would trap.
-static bool mayTrap(Operation *op) {
-  return isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp,
-             arith::CeilDivSIOp, arith::CeilDivUIOp, arith::FloorDivSIOp>(op);
-}
-
 void emitElementwiseRow(Frame &f, Operation *op, Value row) {
   int64_t width = mayTrap(op) ? 1 : f.lanes;
   Ref out = f.ref(op->getResult(0));

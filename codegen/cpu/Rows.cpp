@@ -41,6 +41,8 @@ void emitRow(Frame &frame, const Step &step, Value row) {
     return emitLinearRow(frame, op, row);
   if (auto op = dyn_cast<RopeOp>(step.op))
     return emitRopeRow(frame, op, row);
+  if (auto op = dyn_cast<CapacityOp>(step.op))
+    return emitCapacityRow(frame, op, row);
   if (auto op = dyn_cast<linalg::LinalgOp>(step.op))
     return emitLinalg(frame, op, row);
   if (auto op = dyn_cast<tensor::InsertSliceOp>(step.op))
@@ -50,7 +52,18 @@ void emitRow(Frame &frame, const Step &step, Value row) {
   emitElementwiseRow(frame, step.op, row);
 }
 
+/// A number, or several, to where a tensor lies.
+static void emitNumbers(Frame &f, const Ref &to, ValueRange numbers) {
+  for (auto [i, number] : llvm::enumerate(numbers))
+    f.storeScalar(to, f.add(f.rowAddress(to, f.constant(0)), i),
+                  f.scalars.lookup(number));
+}
+
 void emitSerial(Frame &frame, const Step &step) {
+  if (step.kind == Step::Kind::Number)
+    return emitNumbers(frame, frame.ref(step.value, step.to), step.value);
+  if (auto op = dyn_cast<tensor::FromElementsOp>(step.op))
+    return emitNumbers(frame, frame.ref(op.getResult()), op.getElements());
   if (auto op = dyn_cast<SoftmaxOp>(step.op))
     return emitSoftmaxOverRows(frame, op);
   if (auto op = dyn_cast<ReduceOp>(step.op))

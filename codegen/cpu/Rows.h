@@ -12,10 +12,13 @@ namespace moe::cpu {
 /// Everything that `step` does for one row.
 void emitRow(Frame &frame, const Step &step, mlir::Value row);
 
-/// A step of kind Serial: the plan, and what runs over dimension 0.
+/// A step of kind Serial: the plan, what runs over dimension 0, and numbers.
 void emitSerial(Frame &frame, const Step &step);
 
 // The parts of emitRow, by file.
+
+// Capacity.cpp.
+void emitCapacityRow(Frame &frame, CapacityOp op, mlir::Value row);
 
 // RowMath.cpp: element by element.
 void emitElementwiseRow(Frame &frame, mlir::Operation *op, mlir::Value row);

@@ -5,6 +5,7 @@
 #include "codegen/cpu/Scheduler.h"
 
 #include "codegen/cpu/Matmul.h"
+#include "codegen/cpu/Scalars.h"
 
 #include "dialect/RopeFrequencies.h"
 
@@ -105,21 +106,10 @@ int64_t Scheduler::storedStride(Value value, Type element) const {
   return paddedStride(columns, elementBytes(element));
 }
 
-/// Gives a tensor memory of its own.
-void Scheduler::own(Value value) {
-  auto type = cast<RankedTensorType>(value.getType());
-  Storage storage;
-  storage.element = type.getElementType();
+/// A dense tensor in a storage of its own, which is complete but for its rows.
+Layout Scheduler::place(Value value, Storage storage) {
   storage.rows = extents.of(value);
-  storage.rowStride = rowElements(type);
   Layout layout;
-  if (!nest && isReturned(value)) {
-    storage.kind = Storage::Kind::Result;
-    storage.number = returned[value];
-  } else {
-    storage.element = storedElement(value);
-    storage.rowStride = storedStride(value, storage.element);
-  }
   if (nest && storage.rows.kind == Extent::Kind::Group) {
     storage.rows = nest->grouped;
   } else if (nest) {
@@ -127,8 +117,25 @@ void Scheduler::own(Value value) {
     layout.groupStride = storage.rows.factor * storage.rowStride;
   }
   layout.storage = addStorage(storage);
-  layout.strides = denseStrides(type, storage.rowStride);
-  result.layouts[value] = layout;
+  layout.strides =
+      denseStrides(cast<RankedTensorType>(value.getType()), storage.rowStride);
+  return layout;
+}
+
+/// Gives a tensor memory of its own.
+void Scheduler::own(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  Storage storage;
+  if (!nest && isReturned(value)) {
+    storage.element = type.getElementType();
+    storage.rowStride = rowElements(type);
+    storage.kind = Storage::Kind::Result;
+    storage.number = returned[value];
+  } else {
+    storage.element = storedElement(value);
+    storage.rowStride = storedStride(value, storage.element);
+  }
+  result.layouts[value] = place(value, storage);
 }
 
 void Scheduler::ownPacked(grouped::PackOp op) {
@@ -144,7 +151,7 @@ void Scheduler::ownPacked(grouped::PackOp op) {
   result.layouts[op.getPacked()] = layout;
 }
 
-/// What a constant tensor holds; null: nothing (tensor.empty, tensor.dim).
+/// What a constant tensor holds; null: nothing (tensor.empty).
 static DenseElementsAttr contents(Operation *op) {
   if (auto constant = dyn_cast<arith::ConstantOp>(op))
     return cast<DenseElementsAttr>(constant.getValue());
@@ -230,47 +237,56 @@ void Scheduler::copyTo(Value value, unsigned target) {
           target);
 }
 
-/// Replaces a view by a dense tensor.
-void Scheduler::copy(Value value) {
-  Layout from = result.layouts[value];
-  bool wasReturned = returned.erase(value); // results are copied at the end
-  own(value);
-  if (wasReturned)
-    returned[value] = ~0u;
-  unsigned target = result.layouts[value].storage;
+/// A dense copy of a tensor that lies at `from`.
+Layout Scheduler::copy(Value value, const Layout &from, int64_t rowStride) {
+  Storage storage;
+  storage.element = storedElement(value);
+  storage.rowStride = rowStride;
   Step step;
   step.kind = Step::Kind::Copy;
   step.value = value;
   step.from = from;
-  step.to = result.layouts[value];
+  step.to = place(value, storage);
+  Layout to = step.to;
   Access access{from.storage, from.sameRows ? Reach::Row : Reach::Whole};
   addStep(std::move(step), Phase::Kind::Rows, extents.of(value), access,
-          target);
+          to.storage);
+  return to;
+}
+
+/// Whether somebody reads the elements of a view by vectors.
+static bool isReadDense(Value view) {
+  return llvm::any_of(view.getUses(), [](OpOperand &use) {
+    Operation *user = use.getOwner();
+    if (auto broadcast = dyn_cast<BroadcastOp>(user))
+      return use.get() == broadcast.getInput();
+    OpKind kind = kindOf(user);
+    return kind != OpKind::View && kind != OpKind::Pack &&
+           kind != OpKind::Scalar && !user->hasTrait<OpTrait::IsTerminator>();
+  });
 }
 
 LogicalResult Scheduler::visitView(Operation *op) {
-  Value source = op->getOperand(0);
+  Value source = op->getOperand(0), view = op->getResult(0);
   if (!result.layouts.contains(source))
     return op->emitOpError("views a tensor without contents");
-  FailureOr<Layout> layout = viewLayout(op, result.layouts[source]);
-  if (failed(layout)) {
-    copy(source);
-    layout = viewLayout(op, result.layouts[source]);
+  auto type = cast<RankedTensorType>(view.getType());
+  Layout from = result.layouts[source];
+  FailureOr<Layout> layout = viewLayout(op, from);
+  if (failed(layout)) { // no strides express it
+    auto dense = cast<RankedTensorType>(source.getType());
+    layout = viewLayout(op, copy(source, from, rowElements(dense)));
   }
-  if (failed(layout))
-    return op->emitOpError("views a tensor in a way that no strides express");
-  result.layouts[op->getResult(0)] = *layout;
+  if (!isDense(type, *layout) && isReadDense(view))
+    layout = copy(view, *layout, storedStride(view, storedElement(view)));
+  result.layouts[view] = *layout;
   return success();
 }
 
-LogicalResult Scheduler::makeReady(Operation *user, Value value) {
-  auto found = result.layouts.find(value);
-  if (found == result.layouts.end())
-    return user->emitOpError("reads a tensor without contents");
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (type && !isDense(type, found->second))
-    copy(value);
-  return success();
+LogicalResult Scheduler::requireContents(Operation *user, Value value) {
+  if (result.layouts.contains(value))
+    return success();
+  return user->emitOpError("reads a tensor without contents");
 }
 
 LogicalResult Scheduler::widenInput(grouped::MatmulOp op) {
@@ -319,7 +335,7 @@ LogicalResult Scheduler::visitLoop(grouped::LoopOp op, Step &step) {
     // What the body yields is copied to where the results lie.
     for (auto [value, out] : llvm::zip_equal(
              body.front().getTerminator()->getOperands(), op.getResults())) {
-      if (failed(makeReady(op, value)))
+      if (failed(requireContents(op, value)))
         return failure();
       Step copy;
       copy.kind = Step::Kind::Copy;
@@ -360,10 +376,8 @@ LogicalResult Scheduler::visit(Operation *op) {
 
   LogicalResult ready = success();
   forEachRead(op, extents, [&](Value value, Reach) {
-    // Packing reads through any strides.
-    bool strided = kind == OpKind::Pack && result.layouts.contains(value);
-    if (succeeded(ready) && !strided)
-      ready = makeReady(op, value);
+    if (succeeded(ready))
+      ready = requireContents(op, value);
   });
   if (failed(ready))
     return failure();
@@ -448,6 +462,42 @@ LogicalResult Scheduler::visit(Operation *op) {
   return success();
 }
 
+/// Brings to the results what no operation has put there.
+LogicalResult Scheduler::leave() {
+  Operation *last = function.front().getTerminator();
+  for (auto [number, value] : llvm::enumerate(last->getOperands())) {
+    auto direct = returned.find(value);
+    if (direct != returned.end() && direct->second == number)
+      continue;
+    Storage storage;
+    storage.kind = Storage::Kind::Result;
+    storage.number = number;
+    storage.element = getElementTypeOrSelf(value.getType());
+    storage.rows = extents.of(value);
+    storage.rowStride = 1;
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (!type) {
+      Step step;
+      step.kind = Step::Kind::Number;
+      step.value = value;
+      step.to.storage = addStorage(storage);
+      SmallVector<Access> sources;
+      forEachSource(value, extents, [&](Value tensor) {
+        sources.push_back({result.layouts[tensor].storage, Reach::Whole});
+      });
+      unsigned target = step.to.storage;
+      addStep(std::move(step), Phase::Kind::Serial, Extent{}, sources, target);
+      continue;
+    }
+    if (!result.layouts.contains(value))
+      return last->emitOpError("returns result ")
+             << number << " without contents";
+    storage.rowStride = rowElements(type);
+    copyTo(value, addStorage(storage));
+  }
+  return success();
+}
+
 FailureOr<Schedule> Scheduler::run() {
   for (BlockArgument argument : function.getArguments()) {
     Storage storage;
@@ -459,40 +509,29 @@ FailureOr<Schedule> Scheduler::run() {
       storage.rows = extents.of(argument);
       storage.rowStride = rowElements(type);
       layout.strides = denseStrides(type, storage.rowStride);
-    } else { // packed
+    } else if (isa<grouped::PackedType>(argument.getType())) {
       storage.element = IntegerType::get(function.getContext(), 8);
+    } else { // a number
+      storage.element = argument.getType();
     }
     layout.storage = addStorage(storage);
     result.layouts[argument] = layout;
   }
-  Operation *leave = function.front().getTerminator();
-  for (auto [number, value] : llvm::enumerate(leave->getOperands())) {
+  Operation *last = function.front().getTerminator();
+  for (auto [number, value] : llvm::enumerate(last->getOperands())) {
     Operation *op = value.getDefiningOp();
     if (!op)
       continue;
     OpKind kind = kindOf(op);
-    if (kind != OpKind::View && kind != OpKind::Constant)
+    if (kind != OpKind::View && kind != OpKind::Constant &&
+        kind != OpKind::Scalar)
       returned.try_emplace(value, number);
   }
   for (Operation &op : function.front().without_terminator())
     if (failed(visit(&op)))
       return failure();
-  for (auto [number, value] : llvm::enumerate(leave->getOperands())) {
-    auto direct = returned.find(value);
-    if (direct != returned.end() && direct->second == number)
-      continue;
-    auto type = dyn_cast<RankedTensorType>(value.getType());
-    if (!type || !result.layouts.contains(value))
-      return leave->emitOpError("returns result ")
-             << number << " without contents";
-    Storage storage;
-    storage.kind = Storage::Kind::Result;
-    storage.number = number;
-    storage.element = type.getElementType();
-    storage.rows = extents.of(value);
-    storage.rowStride = rowElements(type);
-    copyTo(value, addStorage(storage));
-  }
+  if (failed(leave()))
+    return failure();
   finish();
   return std::move(result);
 }

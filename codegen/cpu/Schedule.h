@@ -17,6 +17,7 @@ struct Step {
   enum class Kind {
     Compute, // operation `op`
     Copy,    // `value` from one place to another, made dense or converted
+    Number,  // the scalar `value` to where results lie
   };
   Kind kind = Kind::Compute;
   mlir::Operation *op = nullptr;

@@ -36,11 +36,13 @@ private:
   mlir::LogicalResult visit(mlir::Operation *op);
   mlir::LogicalResult visitView(mlir::Operation *op);
   mlir::LogicalResult visitLoop(grouped::LoopOp op, Step &step);
-  mlir::LogicalResult makeReady(mlir::Operation *user, mlir::Value value);
+  mlir::LogicalResult requireContents(mlir::Operation *user, mlir::Value value);
   mlir::LogicalResult widenInput(grouped::MatmulOp op);
-  void copy(mlir::Value value);
+  Layout copy(mlir::Value value, const Layout &from, int64_t rowStride);
   void copyTo(mlir::Value value, unsigned target);
+  Layout place(mlir::Value value, Storage storage);
   void own(mlir::Value value);
+  mlir::LogicalResult leave();
   void ownPacked(grouped::PackOp op);
   void ownConstant(mlir::Operation *op);
   unsigned addStorage(Storage storage);

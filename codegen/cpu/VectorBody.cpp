@@ -127,6 +127,11 @@ bool worksOnVectors(Operation *op) {
           isa<arith::ConstantOp>(op));
 }
 
+bool mayTrap(Operation *op) {
+  return isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp,
+             arith::CeilDivSIOp, arith::CeilDivUIOp, arith::FloorDivSIOp>(op);
+}
+
 void emitOnVectors(OpBuilder &builder, Location loc, Operation *op,
                    IRMapping &mapping, int64_t lanes) {
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {

@@ -26,6 +26,9 @@ emitBlockOnVectors(mlir::OpBuilder &builder, mlir::Location loc,
 /// Whether emitOnVectors knows the operation.
 bool worksOnVectors(mlir::Operation *op);
 
+/// Whether it divides integers, which a lane of zeros must not reach.
+bool mayTrap(mlir::Operation *op);
+
 /// `value` (any number type; scalar or vector) with elements of type `element`
 /// of the same kind: floats to floats, integers to integers.
 mlir::Value convertNumber(mlir::OpBuilder &builder, mlir::Location loc,

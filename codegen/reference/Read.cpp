@@ -3,6 +3,7 @@
 #include "codegen/reference/RoutingAlgebra.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 
@@ -65,12 +66,18 @@ static int64_t capacityFor(CapacityOp op, int64_t count) {
        factor = op.getFactor().convertToDouble();
   auto minimum = static_cast<int64_t>(op.getMinimum().value_or(0)),
        multiple = static_cast<int64_t>(op.getMultiple().value_or(1));
-  auto toInteger = [](double value) { return static_cast<int64_t>(value); };
+  constexpr int64_t most = std::numeric_limits<int64_t>::max();
+  auto toInteger = [](double value) {
+    value = value < 0x1p62 ? value : 0x1p62; // more than any program has
+    return static_cast<int64_t>(value > -0x1p62 ? value : -0x1p62);
+  };
   auto atLeastOne = [&](double value) {
     if (!(value >= 1))
       fail("capacity of " + Twine(count) + " tokens is " +
            Twine(toInteger(value)) + ", expected 1 or more");
-    return (toInteger(value) + multiple - 1) / multiple * multiple;
+    auto step = static_cast<uint64_t>(multiple);
+    uint64_t up = (toInteger(value) + step - 1) / step * step;
+    return static_cast<int64_t>(std::min<uint64_t>(up, most));
   };
   switch (op.getFormula()) {
   case CapacityFormula::Mesh:
@@ -88,8 +95,11 @@ static int64_t capacityFor(CapacityOp op, int64_t count) {
   }
   case CapacityFormula::Megatron:
     return toInteger(std::ceil(choices * tokens / experts * factor));
-  case CapacityFormula::Tutel:
-    return toInteger(choices) * toInteger(factor * std::ceil(tokens / experts));
+  case CapacityFormula::Tutel: {
+    auto times = static_cast<int64_t>(op.getChoices().value_or(1));
+    int64_t each = toInteger(factor * std::ceil(tokens / experts));
+    return each <= most / times ? each * times : most;
+  }
   case CapacityFormula::VMoE:
     return atLeastOne(std::ceil(choices * tokens * factor / experts));
   case CapacityFormula::VMoEExpertChoice:
@@ -106,7 +116,9 @@ static void capacity(CapacityOp op, Frame &frame) {
                      Value(capacityFor(op, frame.integer(op.getTokens()))));
   Tensor result = frame.tensor(op.getTokens());
   for (int64_t &count : result.integers())
-    count = capacityFor(op, count);
+    count = std::clamp<int64_t>(capacityFor(op, count),
+                                std::numeric_limits<int32_t>::min(),
+                                std::numeric_limits<int32_t>::max());
   frame.set(op.getResult(), std::move(result));
 }
 

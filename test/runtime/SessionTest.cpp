@@ -299,6 +299,31 @@ TEST_F(Session, WhatDoesNotFitMemory) {
   EXPECT_SAYS("preparing the weights of 'mix' would need 1.0 PiB");
 }
 
+TEST_F(Session, NumbersHaveRankZero) {
+  ASSERT_EQ(create(test::description({{"{\"dtype\":\"f32\",\"shape\":[\"d0\"]}",
+                                       "{\"dtype\":\"i64\",\"shape\":[]}"}})),
+            MOERT_OK)
+      << error.message;
+  moert_type type;
+  ASSERT_EQ(moert_function_input(made->module, 0, 1, &type, &error), MOERT_OK);
+  EXPECT_EQ(type.rank, 0);
+  EXPECT_EQ(type.dtype, MOERT_I64);
+  float x[4] = {1, 2, 3, 4}, z[4];
+  int64_t number = 0;
+  moert_tensor results[] = {tensor(z, {1, 4})};
+  auto status = [&](moert_tensor second) {
+    moert_tensor inputs[] = {tensor(x, {1, 4}), second};
+    return moert_session_invoke(made->session, inputs, results, &error);
+  };
+  EXPECT_EQ(status(tensor(&number, {}, MOERT_I64)), MOERT_OK) << error.message;
+  EXPECT_EQ(status(tensor(&number, {1}, MOERT_I64)), MOERT_USAGE);
+  EXPECT_SAYS("input 1 of 'mix' is 1xi64, wanted i64");
+  EXPECT_EQ(status(tensor(&number, {}, MOERT_F32)), MOERT_USAGE);
+  EXPECT_SAYS("input 1 of 'mix' is f32, wanted i64");
+  EXPECT_EQ(status(tensor(nullptr, {}, MOERT_I64)), MOERT_USAGE);
+  EXPECT_SAYS("input 1 of 'mix' has no data");
+}
+
 TEST_F(Session, ErrorsOfTheModel) {
   ASSERT_EQ(create(), MOERT_OK);
   std::vector<float> z;

@@ -8,9 +8,20 @@ func.func @f(%x: tensor<?x?xf32>) -> tensor<?x?xf32> {
   return %x : tensor<?x?xf32>
 }
 //--- scalar.mlir
-// error: argument 1 is 'f32': arguments of entries are tensors
-func.func @f(%x: tensor<?x4xf32>, %s: f32) -> tensor<?x4xf32> {
+// error: argument 1 is 'i16': entries take and return numbers and tensors of f64, f32, f16, bf16, i1, i8, ui8, i32, i64 and index
+func.func @f(%x: tensor<?x4xf32>, %s: i16) -> tensor<?x4xf32> {
   return %x : tensor<?x4xf32>
+}
+//--- element.mlir
+// error: argument 0 is 'tensor<?x4xi16>': entries take and return numbers and tensors
+func.func @f(%x: tensor<?x4xi16>) -> tensor<?x4xi16> {
+  return %x : tensor<?x4xi16>
+}
+//--- element-returned.mlir
+func.func @f(%x: tensor<?x4xi32>) -> tensor<?x4xi16> {
+  %y = arith.trunci %x : tensor<?x4xi32> to tensor<?x4xi16>
+  // error: 'func.return' op returns 'tensor<?x4xi16>' as result 0: entries take and return numbers and tensors
+  return %y : tensor<?x4xi16>
 }
 //--- wide-math.mlir
 func.func @f(%x: tensor<?x4xf64>) -> tensor<?x4xf64> {

@@ -1,9 +1,9 @@
 """Writes a program with one moe.capacity for every row of the table of published capacities.
 
-usage: capacity.py TABLE.safetensors > PROGRAM.mlir
+usage: capacity.py TABLE.safetensors EVERY > PROGRAM.mlir
 
-The function has one result per formula, in the order of FORMULAS, each with a value for every row. Where the original program
-raises (-1) or needs data (-2) the result has that number.
+The function takes the column T and has one result per formula, in the order of FORMULAS, each with a value for every row. Where the
+original program raises (-1) or needs data (-2), and in rows that EVERY does not divide, the result has the number of the table.
 """
 
 import array
@@ -40,17 +40,20 @@ def main():
     table = read(sys.argv[1])
     rows = len(table["T"])
     kind = f"tensor<{rows}xi32>"
-    print(f"func.func @capacities() -> ({', '.join([kind] * len(FORMULAS))}) {{")
+    every = int(sys.argv[2])
+    print(f"func.func @capacities(%T: {kind}) -> ({', '.join([kind] * len(FORMULAS))}) {{")
     for name, formula in FORMULAS.items():
         values = []
         for row in range(rows):
             value, expected = f"%{name}{row}", table[name][row]
             values.append(value)
-            if expected < 0:
+            if expected < 0 or row % every:
                 print(f"  {value} = arith.constant {expected} : i32")
                 continue
             text = formula.format(**{key: repr(table[key][row]) for key in ("cf", "E", "k")})
-            print(f"  {value}_t = arith.constant {table['T'][row]} : index")
+            print(f"  {value}_i = arith.constant {row} : index")
+            print(f"  {value}_n = tensor.extract %T[{value}_i] : {kind}")
+            print(f"  {value}_t = arith.index_cast {value}_n : i32 to index")
             print(f"  {value}_c = moe.capacity {value}_t by {text} : index")
             print(f"  {value} = arith.index_cast {value}_c : index to i32")
         print(f"  %{name} = tensor.from_elements {', '.join(values)} : {kind}")

@@ -74,8 +74,8 @@ def inputs_of(model, function):
     aliases = aliases_of(text)
     signature = re.search(r"func\.func @%s\((.*?)\)\s*->" % function, text, re.S).group(1)
     signature = re.sub(r"%\w+: !moe.scope", "", signature)
-    types = [t.strip() for t in re.findall(r":\s*(![\w]+|tensor<[^>]*>)", signature)]
-    return [aliases.get(t, t).strip() for t in types]
+    types = [t.strip() for t in re.findall(r":\s*(![\w]+|tensor<[^>]*>|\w+)", signature)]
+    return [aliases.get(t, t).strip().replace("index", "i64") for t in types]
 
 
 def run(command):
@@ -100,7 +100,7 @@ def main():
             for size in sizes.split(","):
                 flags = [f"--function={function}", *params]
                 for number, type_ in enumerate(inputs_of(model, function)):
-                    *dims, dtype = re.match(r"tensor<(.*)>", type_).group(1).split("x")
+                    *dims, dtype = re.fullmatch(r"tensor<(.*)>|(\w+)", type_).expand(r"\1\2").split("x")
                     shape = [int(size) if d == "?" else int(d) for d in dims]
                     count = 1
                     for d in shape:
@@ -109,11 +109,13 @@ def main():
                     values = [random.gauss(0, 1) for _ in range(count)]
                     if dtype.startswith("i"):
                         values = [random.randrange(0, 3) for _ in range(count)]
-                    stored = "f32" if dtype in ("bf16", "f16") else dtype
-                    if stored != dtype:  # exact in both
-                        values = [round(v * 8) / 8 for v in values]
-                        path = f"{'x'.join(map(str, shape))}x{dtype}={','.join(map(str, values))}"
-                        flags.append(f"--input={path}" if count else f"--input={'x'.join(map(str, shape))}x{dtype}")
+                    if not dims:
+                        values = [1 if dtype == "i1" else random.randrange(1, 5)]
+                    if dtype not in FORMATS or not dims:
+                        if dtype in ("bf16", "f16"):  # exact in both
+                            values = [round(v * 8) / 8 for v in values]
+                        named = "x".join([*map(str, shape), dtype])
+                        flags.append(f"--input={named}={','.join(map(str, values))}" if count else f"--input={named}")
                         continue
                     npy(path, dtype, shape, values)
                     flags.append(f"--input=@{path}")
