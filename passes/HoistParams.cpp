@@ -73,9 +73,12 @@ static void foldConversions(grouped::PackOp pack) {
 
 static int64_t bytesOf(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor ? tensor.getNumElements() *
-                      llvm::divideCeil(tensor.getElementTypeBitWidth(), 8)
-                : 0;
+  if (!tensor)
+    return 0;
+  Type element = tensor.getElementType();
+  unsigned bits = element.isIndex() ? IndexType::kInternalStorageBitWidth
+                                    : element.getIntOrFloatBitWidth();
+  return tensor.getNumElements() * llvm::divideCeil(bits, 8);
 }
 
 /// Whether the size is known: what depends on the tokens' number stays.

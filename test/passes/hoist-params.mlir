@@ -69,3 +69,15 @@ func.func @not_what_depends_on_inputs(%x: tensor<?x6xf32>, %w: tensor<6x6xf32>) 
   }
   return %m : tensor<?x6xf32>
 }
+
+// -----
+// Indices have a size, too: twice that of an i32.
+// CHECK-NOT:   prepare
+// CHECK-LABEL: func.func @not_indices(
+// CHECK:         arith.index_cast
+func.func @not_indices(%i: tensor<8xi32> {moe.param = "i"}) -> tensor<8xi1> {
+  %j = arith.index_cast %i : tensor<8xi32> to tensor<8xindex>
+  %n = arith.constant dense<[0, 1, 2, 3, 4, 5, 6, 7]> : tensor<8xindex>
+  %b = arith.cmpi ult, %n, %j : tensor<8xindex>
+  return %b : tensor<8xi1>
+}
