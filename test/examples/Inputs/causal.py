@@ -55,7 +55,8 @@ def numbers(rng, count, dtype):
     """Floats, or for integers members, ids and segments: 0 or 1."""
     if dtype in ("i32", "i64"):
         return array("i" if dtype == "i32" else "q", [rng.randrange(2) for _ in range(count)]).tobytes()
-    return to_bytes([rng.gauss(0, 1) for _ in range(count)], dtype)
+    values = [rng.gauss(0, 1) for _ in range(count)]
+    return array("d", values).tobytes() if dtype == "f64" else to_bytes(values, dtype)
 
 
 def tensor(rng, shape, dtype):

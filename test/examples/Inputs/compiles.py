@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 WORKS = {
+    "cosine_router",
     "dbrx",
     "deepseek_v2",
     "deepseek_v3",
@@ -36,6 +37,7 @@ WORKS = {
     "nemotron_h",
     "olmoe",
     "peer",
+    "phimoe",
     "qwen2_moe",
     "qwen3_moe",
     "qwen3_next",
