@@ -225,6 +225,9 @@ void checkCode(int32_t code, const moert_context &context,
   case MOERT_CODE_DIVISION:
     fail(MOERT_RUN_ERROR, "{}: divides {} by 0", quote(function),
          context.error_values[0]);
+  case MOERT_CODE_SEGMENT:
+    fail(MOERT_RUN_ERROR, "{}: capacity is both {} and {} in one segment",
+         quote(function), context.error_values[0], context.error_values[1]);
   default: // codes of later versions
     fail(MOERT_RUN_ERROR, "{}: failed with code {} (values {}, {}, {}, {})",
          quote(function), code, context.error_values[0],

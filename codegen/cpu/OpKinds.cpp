@@ -97,7 +97,7 @@ OpKind kindOf(Operation *op) {
     return OpKind::Pack;
   if (isa<grouped::LoopOp>(op))
     return OpKind::Loop;
-  if (isa<grouped::PlanOp>(op))
+  if (isa<grouped::PlanOp, grouped::LimitOp, SegmentSizeOp>(op))
     return OpKind::Serial;
   if (auto reduce = dyn_cast<ReduceOp>(op))
     return reduce.getDimension() == 0 ? OpKind::Serial : OpKind::Row;

@@ -74,6 +74,10 @@ void emitSerial(Frame &frame, const Step &step) {
     return emitInsert(frame, op, Value());
   if (auto op = dyn_cast<tensor::ConcatOp>(step.op))
     return emitConcat(frame, op, Value());
+  if (isa<grouped::LimitOp>(step.op))
+    return emitLimit(frame, step);
+  if (isa<SegmentSizeOp>(step.op))
+    return emitSegmentSize(frame, step);
   emitPlan(frame, step);
 }
 

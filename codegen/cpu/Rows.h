@@ -54,8 +54,13 @@ void emitCheckIdsRow(Frame &frame, grouped::CheckIdsOp op, mlir::Value row);
 void emitPickRow(Frame &frame, grouped::PickOp op, mlir::Value row);
 void emitMatrixRow(Frame &frame, grouped::MatrixOp op, mlir::Value row);
 
-// Plan.cpp.
+// Of whole routings: Plan.cpp, Limit.cpp, Segments.cpp.
 void emitPlan(Frame &frame, const Step &step);
+void emitLimit(Frame &frame, const Step &step);
+void emitSegmentSize(Frame &frame, const Step &step);
+
+/// Whether the order of a limit is one of pairs, not of rows.
+bool sortsPairs(grouped::LimitOp op);
 
 /// f64 for f64, otherwise f32 (floats); i64 for integers.
 mlir::Type wideType(mlir::Type element);

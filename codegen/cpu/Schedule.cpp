@@ -326,7 +326,7 @@ LogicalResult Scheduler::visitLoop(grouped::LoopOp op, Step &step) {
     }
     for (Operation &inner : body.front().without_terminator()) {
       if (isa<grouped::LoopOp, grouped::PlanOp, grouped::MatmulOp,
-              grouped::PackOp>(inner))
+              grouped::PackOp, grouped::LimitOp, SegmentSizeOp>(inner))
         return inner.emitOpError("inside a loop over groups is not supported "
                                  "in CPU code");
       if (failed(visit(&inner)))
@@ -396,31 +396,7 @@ LogicalResult Scheduler::visit(Operation *op) {
   for (Value value : op->getResults())
     writes.push_back(result.layouts[value].storage);
 
-  Type f32 = Float32Type::get(op->getContext());
-  for (ScratchRow row : scratchRows(op))
-    step.extra.push_back(addScratch(row.element, row.columns));
-  if (auto plan = dyn_cast<grouped::PlanOp>(op)) {
-    Storage groups;
-    groups.element = IntegerType::get(op->getContext(), 32);
-    groups.rows.factor = plan.getExperts() + 1;
-    groups.rowStride = 1;
-    step.extra.push_back(addStorage(groups));
-    result.filled[op] = step.extra.back();
-    writes.push_back(step.extra.back());
-  } else if (matmul && matmul.isCombined()) {
-    // Sums are f32 also where results are narrower.
-    for (Value value : op->getResults()) {
-      Layout layout = result.layouts[value];
-      Storage sums = result.allStorages[layout.storage];
-      if (!sums.element.isF32()) {
-        sums.kind = Storage::Kind::Workspace;
-        sums.element = f32;
-        layout.storage = addStorage(sums);
-        writes.push_back(layout.storage);
-      }
-      step.extra.push_back(layout.storage);
-    }
-  }
+  addExtras(step, writes);
 
   SmallVector<Access> accesses;
   forEachRead(op, extents, [&](Value value, Reach reach) {

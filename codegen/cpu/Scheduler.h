@@ -1,5 +1,5 @@
 // Walks the operations of a function once and builds its schedule; only
-// Schedule.cpp and Lifetimes.cpp know it.
+// Schedule.cpp, Extras.cpp and Lifetimes.cpp know it.
 
 #ifndef MOE_CODEGEN_CPU_SCHEDULER_H
 #define MOE_CODEGEN_CPU_SCHEDULER_H
@@ -47,6 +47,10 @@ private:
   void ownConstant(mlir::Operation *op);
   unsigned addStorage(Storage storage);
   unsigned addScratch(mlir::Type element, int64_t columns);
+  unsigned addWork(mlir::Type element, Extent rows, int64_t columns);
+  void addSums(grouped::MatmulOp op, Step &step,
+               llvm::SmallVectorImpl<unsigned> &writes);
+  void addExtras(Step &step, llvm::SmallVectorImpl<unsigned> &writes);
   void addStep(Step step, Phase::Kind kind, Extent rows,
                llvm::ArrayRef<Access> accesses,
                llvm::ArrayRef<unsigned> writes);

@@ -1,11 +1,12 @@
 """Runs functions of a model on random inputs with moe-run and with moe-interpret and compares all results.
 
-usage: agree.py MODEL.mlir ARTEFACT.so FUNCTION:T[,T...] ... [-- options of the comparison]
-Every `?` becomes T; params get random values too. Every level of $LEVELS and 1, 2 and 3 threads are run; threads must
+usage: agree.py MODEL.mlir ARTEFACT.so FUNCTION:T[,T...][:special] ... [-- options of the comparison]
+Every `?` becomes T; params get random values too. Special inputs tie often, and some are NaN, infinite or -0. Every level of $LEVELS and 1, 2 and 3 threads are run; threads must
 not change a bit.
 """
 import itertools
 import json
+import math
 import os
 import random
 import re
@@ -78,6 +79,11 @@ def inputs_of(model, function):
     return [aliases.get(t, t).strip().replace("index", "i64") for t in types]
 
 
+def special():
+    """A float of few values, some of them not numbers."""
+    return random.choice([math.nan, math.inf, -math.inf, -0.0] + 4 * [-1.0, 0.0, 0.5, 2.0])
+
+
 def run(command):
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
@@ -96,7 +102,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         params = weights(model, f"{folder}/weights.safetensors")
         for entry in runs:
-            function, sizes = entry.split(":")
+            function, sizes, *mode = entry.split(":")
+            draw = special if mode == ["special"] else lambda: random.gauss(0, 1)
             for size in sizes.split(","):
                 flags = [f"--function={function}", *params]
                 for number, type_ in enumerate(inputs_of(model, function)):
@@ -106,14 +113,14 @@ def main():
                     for d in shape:
                         count *= d
                     path = f"{folder}/{number}.npy"
-                    values = [random.gauss(0, 1) for _ in range(count)]
+                    values = [draw() for _ in range(count)]
                     if dtype.startswith("i"):
                         values = [random.randrange(0, 3) for _ in range(count)]
                     if not dims:
                         values = [1 if dtype == "i1" else random.randrange(1, 5)]
                     if dtype not in FORMATS or not dims:
                         if dtype in ("bf16", "f16"):  # exact in both
-                            values = [round(v * 8) / 8 for v in values]
+                            values = [round(v * 8) / 8 if math.isfinite(v) else v for v in values]
                         named = "x".join([*map(str, shape), dtype])
                         flags.append(f"--input={named}={','.join(map(str, values))}" if count else f"--input={named}")
                         continue

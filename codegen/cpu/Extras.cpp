@@ -1,0 +1,69 @@
+// The storages that an operation needs besides its results.
+
+#include "codegen/cpu/Rows.h"
+#include "codegen/cpu/Scheduler.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+unsigned Scheduler::addWork(Type element, Extent rows, int64_t columns) {
+  Storage storage;
+  storage.element = element;
+  storage.rows = columns == 0 ? Extent{Extent::Kind::Constant, 0} : rows;
+  storage.rowStride = columns;
+  return addStorage(storage);
+}
+
+/// Sums are f32 also where results are narrower.
+void Scheduler::addSums(grouped::MatmulOp op, Step &step,
+                        SmallVectorImpl<unsigned> &writes) {
+  for (Value value : op->getResults()) {
+    Layout layout = result.layouts[value];
+    Storage sums = result.allStorages[layout.storage];
+    if (!sums.element.isF32()) {
+      sums.kind = Storage::Kind::Workspace;
+      sums.element = Float32Type::get(op->getContext());
+      layout.storage = addStorage(sums);
+      writes.push_back(layout.storage);
+    }
+    step.extra.push_back(layout.storage);
+  }
+}
+
+void Scheduler::addExtras(Step &step, SmallVectorImpl<unsigned> &writes) {
+  Operation *op = step.op;
+  Type i32 = IntegerType::get(op->getContext(), 32),
+       i64 = IntegerType::get(op->getContext(), 64);
+  Extent one;
+  auto add = [&](Type element, Extent rows, int64_t columns) {
+    step.extra.push_back(addWork(element, rows, columns));
+    writes.push_back(step.extra.back());
+  };
+  auto addWords = [&](Extent rows, int64_t columns) {
+    add(i64, rows, columns);
+    add(i64, rows, columns);
+  };
+  for (ScratchRow row : scratchRows(op))
+    step.extra.push_back(addScratch(row.element, row.columns));
+  if (auto plan = dyn_cast<grouped::PlanOp>(op)) {
+    add(i32, one, static_cast<int64_t>(plan.getExperts()) + 1);
+    result.filled[op] = step.extra.back();
+  } else if (auto matmul = dyn_cast<grouped::MatmulOp>(op)) {
+    if (matmul.isCombined())
+      addSums(matmul, step, writes);
+  } else if (auto limit = dyn_cast<grouped::LimitOp>(op)) {
+    Extent rows = extents.of(limit.getIds());
+    bool bySegment = static_cast<bool>(limit.getSegments());
+    addWords(rows, sortsPairs(limit) ? limit.getIds().getType().getDimSize(1)
+                   : bySegment || limit.getPriority() ? 1
+                                                      : 0);
+    add(i32, rows, bySegment);
+    add(i32, bySegment ? rows : one, static_cast<int64_t>(limit.getExperts()));
+    add(i32, rows, limit.getPlace().has_value());
+  } else if (auto size = dyn_cast<SegmentSizeOp>(op)) {
+    addWords(extents.of(size.getSegments()), 1);
+  }
+}
+
+} // namespace moe::cpu

@@ -1,0 +1,189 @@
+// See Sort.h. Four passes of a radix sort, eight bits each: O(n), no branch
+// depends on the data, and a pass in which all digits are equal is left out.
+
+#include "codegen/cpu/Sort.h"
+
+#include "codegen/cpu/Ranking.h"
+#include "codegen/cpu/VectorBody.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+/// A constant of the type of `like`, an integer or a vector of them.
+static Value integerLike(Frame &f, Value like, const llvm::APInt &number) {
+  Type type = like.getType();
+  TypedAttr value;
+  if (auto vector = dyn_cast<VectorType>(type))
+    value = DenseElementsAttr::get(vector, number);
+  else
+    value = f.builder.getIntegerAttr(type, number);
+  return arith::ConstantOp::create(f.builder, f.loc, value);
+}
+
+static Type withElement(Type type, Type element) {
+  auto vector = dyn_cast<VectorType>(type);
+  return vector ? Type(vector.clone(element)) : element;
+}
+
+/// `key` (i32, its bits order as unsigned) above `place`.
+static Value wordOf(Frame &f, Value key, Value place) {
+  OpBuilder &b = f.builder;
+  Type type = withElement(key.getType(), b.getI64Type());
+  Value wide = arith::ExtUIOp::create(b, f.loc, type, key);
+  Value upper = arith::ShLIOp::create(
+      b, f.loc, wide, integerLike(f, wide, llvm::APInt(64, 32)));
+  Value lower = convertNumber(b, f.loc, place, b.getI64Type());
+  return arith::OrIOp::create(b, f.loc, upper, lower);
+}
+
+Value descendingWord(Frame &f, Value number, Value place) {
+  Value order = Ranking(f, getElementTypeOrSelf(number.getType())).of(number);
+  Value key = arith::XOrIOp::create(
+      f.builder, f.loc, order,
+      integerLike(f, order, llvm::APInt::getSignedMaxValue(32)));
+  return wordOf(f, key, place);
+}
+
+Value ascendingWord(Frame &f, Value number, Value place) {
+  Value key = arith::XOrIOp::create(
+      f.builder, f.loc, number,
+      integerLike(f, number, llvm::APInt::getSignedMinValue(32)));
+  return wordOf(f, key, place);
+}
+
+Value placeOf(Frame &f, Value word) {
+  Value lower = arith::AndIOp::create(
+      f.builder, f.loc, word,
+      integerLike(f, word, llvm::APInt::getLowBitsSet(64, 32)));
+  return f.toIndex(lower);
+}
+
+Value keyOf(Frame &f, Value word) {
+  return arith::ShRUIOp::create(f.builder, f.loc, word,
+                                integerLike(f, word, llvm::APInt(64, 32)));
+}
+
+namespace {
+/// The body of the sorting function.
+struct RadixSort {
+  Frame &f;
+  Value words, other, count;
+  Value counts; // 4 x 256, of the digits of every pass
+
+  static constexpr int64_t kDigits = 256;
+
+  Value load(Value memory, Value at) const {
+    return memref::LoadOp::create(f.builder, f.loc, memory, at);
+  }
+  void store(Value value, Value memory, Value at) const {
+    memref::StoreOp::create(f.builder, f.loc, value, memory, at);
+  }
+  /// Where the digit of `word` is counted.
+  Value counterOf(Value word, Value pass) const {
+    OpBuilder &b = f.builder;
+    Value shift =
+        convertNumber(b, f.loc, f.add(f.mul(pass, 8), 32), b.getI64Type());
+    Value moved = arith::ShRUIOp::create(b, f.loc, word, shift);
+    Value digit = arith::AndIOp::create(
+        b, f.loc, moved, integerLike(f, moved, llvm::APInt(64, kDigits - 1)));
+    return f.add(f.mul(pass, kDigits), f.toIndex(digit));
+  }
+
+  void countDigits() const {
+    f.loop(f.constant(0), f.constant(4 * kDigits),
+           [&](Value i) { store(f.constant(0), counts, i); });
+    f.loop(f.constant(0), count, [&](Value i) {
+      Value word = load(words, i);
+      for (int64_t pass = 0; pass < 4; ++pass) {
+        Value at = counterOf(word, f.constant(pass));
+        store(f.add(load(counts, at), 1), counts, at);
+      }
+    });
+  }
+
+  /// Moves all words to where their digit belongs.
+  void move(Value from, Value to, Value pass) const {
+    Value begin = f.mul(pass, kDigits);
+    f.fold(begin, f.add(begin, kDigits), f.constant(0),
+           [&](Value digit, ValueRange sum) -> SmallVector<Value> {
+             Value size = load(counts, digit);
+             store(sum[0], counts, digit);
+             return {f.add(sum[0], size)};
+           });
+    f.loop(f.constant(0), count, [&](Value i) {
+      Value word = load(from, i);
+      Value at = counterOf(word, pass);
+      Value place = load(counts, at);
+      store(f.add(place, 1), counts, at);
+      store(word, to, place);
+    });
+  }
+
+  void emit() const {
+    OpBuilder &b = f.builder;
+    countDigits();
+    Value untouched = arith::ConstantIntOp::create(b, f.loc, 0, 1);
+    Value first = load(words, f.constant(0));
+    SmallVector<Value> at = f.fold(
+        f.constant(0), f.constant(4), {words, other, untouched},
+        [&](Value pass, ValueRange so) -> SmallVector<Value> {
+          Value size = load(counts, counterOf(first, pass));
+          Value some = f.less(size, count);
+          auto choice = scf::IfOp::create(b, f.loc, so.getTypes(), some, true);
+          OpBuilder::InsertionGuard guard(b);
+          b.setInsertionPointToStart(choice.thenBlock());
+          move(so[0], so[1], pass);
+          Value moved = arith::XOrIOp::create(
+              b, f.loc, so[2], arith::ConstantIntOp::create(b, f.loc, 1, 1));
+          scf::YieldOp::create(b, f.loc, ValueRange{so[1], so[0], moved});
+          b.setInsertionPointToStart(choice.elseBlock());
+          scf::YieldOp::create(b, f.loc, so);
+          return choice.getResults();
+        });
+    f.ifThen(at[2], [&] {
+      f.loop(f.constant(0), count,
+             [&](Value i) { store(load(other, i), words, i); });
+    });
+  }
+};
+} // namespace
+
+/// The sorting function of the module, made when first asked for.
+static func::FuncOp sortFunction(Frame &f) {
+  constexpr StringRef name = "moe_sort";
+  OpBuilder &b = f.builder;
+  auto module =
+      b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  if (auto made = module.lookupSymbol<func::FuncOp>(name))
+    return made;
+  auto memory = MemRefType::get({ShapedType::kDynamic}, b.getI64Type());
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(module.getBody());
+  auto function = func::FuncOp::create(
+      b, f.loc, name,
+      b.getFunctionType({memory, memory, b.getIndexType()}, {}));
+  function.setPrivate();
+  b.setInsertionPointToStart(function.addEntryBlock());
+  Value counts = memref::AllocaOp::create(
+      b, f.loc, MemRefType::get({4 * RadixSort::kDigits}, b.getIndexType()));
+  Value count = function.getArgument(2);
+  f.ifThen(f.less(f.constant(1), count), [&] {
+    RadixSort{f, function.getArgument(0), function.getArgument(1), count,
+              counts}
+        .emit();
+  });
+  func::ReturnOp::create(b, f.loc);
+  return function;
+}
+
+void emitSort(Frame &f, Value words, Value other, Value count) {
+  func::CallOp::create(f.builder, f.loc, sortFunction(f),
+                       ValueRange{words, other, count});
+}
+
+} // namespace moe::cpu
