@@ -43,6 +43,7 @@ WORKS = {
     "qwen3_next",
     "shazeer_noisy_topk",
     "step3p7",
+    "switch_transformers",
     "top_p_routing",
     "tutorial",
     "zaya",
