@@ -262,6 +262,16 @@ LogicalResult Extents::visit(Operation *op) {
       return failure();
   } else if (auto reduce = dyn_cast<moe::ReduceOp>(op)) {
     leader = reduce.getInput();
+  } else if (auto attention = dyn_cast<moe::AttentionOp>(op)) {
+    leader = attention.getQuery();
+    for (Value numbers :
+         {attention.getQuerySegments(), attention.getQueryPositions()})
+      if (numbers && failed(unify(op, leader, numbers)))
+        return failure();
+    for (Value other : {attention.getValue(), attention.getKeySegments(),
+                        attention.getKeyPositions()})
+      if (other && failed(unify(op, attention.getKey(), other)))
+        return failure();
   } else if (auto rope = dyn_cast<moe::RopeOp>(op)) {
     leader = rope.getInput();
     if (failed(unify(op, leader, rope.getPositions())))

@@ -2,6 +2,7 @@
 
 #include "codegen/cpu/OpKinds.h"
 
+#include "codegen/cpu/Attention.h"
 #include "codegen/cpu/Linalg.h"
 #include "codegen/cpu/Ranking.h"
 #include "codegen/cpu/Scalars.h"
@@ -109,9 +110,10 @@ OpKind kindOf(Operation *op) {
   if (auto linear = dyn_cast<LinearOp>(op))
     return linear.getInput().getType().getRank() > 1 ? OpKind::Row
                                                      : OpKind::Unsupported;
-  if (isa<BroadcastOp, GatherOp, RopeOp, grouped::CombineOp, grouped::TopKOp,
-          grouped::SelectOp, grouped::JoinOp, grouped::CheckIdsOp,
-          grouped::PickOp, grouped::MatrixOp, tensor::SplatOp>(op))
+  if (isa<AttentionOp, BroadcastOp, GatherOp, RopeOp, grouped::CombineOp,
+          grouped::TopKOp, grouped::SelectOp, grouped::JoinOp,
+          grouped::CheckIdsOp, grouped::PickOp, grouped::MatrixOp,
+          tensor::SplatOp>(op))
     return OpKind::Row;
   if (auto map = dyn_cast<MapOp>(op))
     return bodyWorks(map.getBody().front()) ? OpKind::Row : OpKind::Unsupported;
@@ -130,6 +132,9 @@ SmallVector<ScratchRow> scratchRows(Operation *op) {
     RankedTensorType key = topK.getKey().getType();
     return {{Ranking::rankType(key.getElementType()), key.getDimSize(1)}};
   }
+  if (auto attention = dyn_cast<AttentionOp>(op))
+    return {{Float32Type::get(op->getContext()), attentionScratch(attention)},
+            {IndexType::get(op->getContext()), kAttentionBlock}};
   auto select = dyn_cast<grouped::SelectOp>(op);
   if (!select)
     return {};
@@ -173,6 +178,18 @@ void forEachRead(Operation *op, const Extents &extents,
         visit(operand.get(), rows && walksRows(structured, operand, *rows)
                                  ? Reach::Row
                                  : Reach::Whole);
+    return;
+  }
+  if (auto attention = dyn_cast<AttentionOp>(op)) {
+    for (Value value : {attention.getQuery(), attention.getQuerySegments(),
+                        attention.getQueryPositions()})
+      if (value)
+        visit(value, Reach::Row);
+    for (Value value :
+         {attention.getKey(), attention.getValue(), attention.getKeySegments(),
+          attention.getKeyPositions()})
+      if (value)
+        visit(value, Reach::Whole);
     return;
   }
   Reach reach = kindOf(op) == OpKind::Row ? Reach::Row : Reach::Whole;

@@ -23,6 +23,8 @@ void emitRow(Frame &frame, const Step &step, Value row) {
     return emitPickRow(frame, op, row);
   if (auto op = dyn_cast<grouped::MatrixOp>(step.op))
     return emitMatrixRow(frame, op, row);
+  if (isa<AttentionOp>(step.op))
+    return emitAttentionRow(frame, step, row);
   if (auto op = dyn_cast<MapOp>(step.op))
     return emitMapRow(frame, op, row);
   if (auto op = dyn_cast<BroadcastOp>(step.op))

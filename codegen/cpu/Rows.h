@@ -41,6 +41,9 @@ void emitLinearRow(Frame &frame, LinearOp op, mlir::Value row);
 void emitInsert(Frame &frame, mlir::tensor::InsertSliceOp op, mlir::Value row);
 void emitConcat(Frame &frame, mlir::tensor::ConcatOp op, mlir::Value row);
 
+// Attention.cpp: over the rows of others.
+void emitAttentionRow(Frame &frame, const Step &step, mlir::Value row);
+
 // Rope.cpp: pairs of columns turn by angles.
 void emitRopeRow(Frame &frame, RopeOp op, mlir::Value row);
 

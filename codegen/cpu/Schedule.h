@@ -24,7 +24,8 @@ struct Step {
   mlir::Value value;
   Layout from, to; // places of a copy
   /// Storages that the operation needs besides its results: sums of a combining
-  /// matmul, keys of top_k, the list of filled groups of a plan.
+  /// matmul, keys of top_k, the list of filled groups of a plan, sums and seen
+  /// rows of attention.
   llvm::SmallVector<unsigned> extra;
   /// Of a grouped.loop: the steps of every body, in order.
   std::vector<std::vector<Step>> bodies;
