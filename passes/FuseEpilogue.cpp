@@ -32,6 +32,11 @@ static TypedAttr constantOf(Value value) {
                                                 : TypedAttr();
 }
 
+static bool isNarrowFloat(Type type) {
+  auto element = dyn_cast<FloatType>(getElementTypeOrSelf(type));
+  return element && element.getWidth() <= 32;
+}
+
 namespace {
 /// One matmul and the element-wise ops around its results.
 class Epilogue {
@@ -65,7 +70,7 @@ private:
   /// tensor by column, by expert and column, or by row and column; or null.
   Value extraFor(Value value) {
     auto type = dyn_cast<RankedTensorType>(value.getType());
-    if (!type || !isa<FloatType>(type.getElementType()))
+    if (!type || !isNarrowFloat(type))
       return {};
     auto isColumn = [&](Value table) {
       auto columns = dyn_cast<RankedTensorType>(table.getType());

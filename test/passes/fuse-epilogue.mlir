@@ -124,3 +124,27 @@ func.func @not_by_what_depends_on_it(%x: !x, %p: !p) -> !x {
   %y = arith.mulf %m, %s : !x
   return %y : !x
 }
+
+// -----
+!x = tensor<?x6xf32>
+!y = tensor<?x6xf64>
+!p = !grouped.packed<1x6x6xf32, 1>
+// No matmul writes or takes f64; between its accumulators and what it writes f64 is arithmetic like any other.
+// CHECK-LABEL: func.func @not_f64(
+// CHECK:         %[[M:.*]] = grouped.matmul {{.*}} -> tensor<?x6xf32>
+// CHECK:         arith.extf
+// CHECK:         arith.truncf
+// CHECK:         arith.extf %[[M]]
+// CHECK:         arith.addf
+func.func @not_f64(%x: !x, %p: !p, %z: !y) -> !y {
+  %m = grouped.matmul %x weights %p : (!x, !p) -> !x {
+  ^bb0(%a: f32):
+    grouped.yield rows(%a : f32)
+  }
+  %e = arith.extf %m : !x to !y
+  %s = arith.mulf %e, %e : !y
+  %t = arith.truncf %s : !y to !x
+  %w = arith.extf %t : !x to !y
+  %o = arith.addf %w, %z : !y
+  return %o : !y
+}

@@ -1,6 +1,6 @@
 // CPU code of losses and expected loads, in every float type, for no token, one and many, against the reference.
 // RUN: moe-compile %s --level=avx2 -o %t.so
-// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so z:0,1,37 cv:0,1,37 load:0,1,37 everyone:0,1,37 router:0,1,37 -- --expected_atol=1e-6 --expected_rtol=1e-6
+// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so z:0,1,37 cv:0,1,37 load:0,1,37 everyone:0,1,37 router:0,1,37 alone:0,1,37 -- --expected_atol=1e-6 --expected_rtol=1e-6
 !s = tensor<?x11xf32>
 !l = tensor<f32>
 
@@ -50,4 +50,12 @@ func.func @router(%x: tensor<?x7xf32>, %m: !moe.scope) -> (!l, tensor<4xf32>, te
     moe.yield each(%e : tensor<1xf32>)
   }
   return %z, %n, %each : !l, tensor<4xf32>, tensor<4x1xf32>
+}
+
+// The only reader of a matmul, which writes no f64.
+func.func @alone(%x: tensor<?x7xf32>, %m: !moe.scope) -> tensor<4xf32> {
+  %w = moe.param %m "router" : tensor<4x7xf32>
+  %a = moe.linear %x, %w : (tensor<?x7xf32>, tensor<4x7xf32>) -> tensor<?x4xf32>
+  %n = moe.noisy_load %a, %a, %a top 4 : tensor<?x4xf32> -> tensor<4xf32>
+  return %n : tensor<4xf32>
 }
