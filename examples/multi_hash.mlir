@@ -4,8 +4,8 @@
 !h = tensor<?x12xf32>        // half of the hidden layer
 !v = tensor<?x24xf32>        // both halves
 !o = tensor<?x8xf32>         // half of the output
-!i = tensor<?xi32>
-!k = tensor<50x1xi32>        // the expert of every id
+!i = tensor<?xi64>
+!k = tensor<50x1xi64>        // the expert of every id
 !a = tensor<6x12x16xf32>     // up of 6 experts, [expert, half of hidden, in]
 !b = tensor<6x8x24xf32>      // down, [expert, half of out, hidden]
 !r = !moe.routing<6, top 1>
@@ -33,11 +33,11 @@ func.func private @down(%v: !v, %r: !r, %b: !b) -> !o {
 
 // v = relu([A_k1 x; A_k2 x]) with the experts k1 and k2 that the two hashes choose, and y = [B_k1 v; B_k2 v].
 func.func @multi_hash(%x: !x, %ids: !i, %m: !moe.scope) -> !x {
-  %both = moe.param %m "tables" : tensor<50x2xi32>
+  %both = moe.param %m "tables" : tensor<50x2xi64>
   %a = moe.param %m "up" : !a
   %b = moe.param %m "down" : !b
-  %k1 = tensor.extract_slice %both[0, 0] [50, 1] [1, 1] : tensor<50x2xi32> to !k
-  %k2 = tensor.extract_slice %both[0, 1] [50, 1] [1, 1] : tensor<50x2xi32> to !k
+  %k1 = tensor.extract_slice %both[0, 0] [50, 1] [1, 1] : tensor<50x2xi64> to !k
+  %k2 = tensor.extract_slice %both[0, 1] [50, 1] [1, 1] : tensor<50x2xi64> to !k
   %r1 = moe.lookup %ids in %k1 : !i, !k -> !r
   %r2 = moe.lookup %ids in %k2 : !i, !k -> !r
   %h1 = func.call @up(%x, %r1, %a) : (!x, !r, !a) -> !h

@@ -163,8 +163,60 @@ def peer():
     return r, by_token(r, layer, 16, h), "arXiv 2407.04153"
 
 
+def multi_hash():
+    # MultiHash: experts k1, k2 of an id by two tables; v = relu([A_k1 x; A_k2 x]), y = [B_k1 v; B_k2 v].
+    r, e, h, i, ids = Random(5), 6, 16, 24, 50
+    r.new("up", e, i // 2, h)
+    r.new("down", e, h // 2, i)
+    tables = r.generator.integers(0, e, (ids, 2))
+    tokens = r.generator.integers(0, ids, 20)
+    r.new("x", len(tokens), h, gain=h**0.5)
+
+    def layer(x, k):
+        v = np.maximum(np.concatenate([r["up"][n] @ x for n in k]), 0)
+        return np.concatenate([r["down"][n] @ v for n in k])
+
+    y = np.stack([layer(x, tables[t]) for x, t in zip(r["x"], tokens)])
+    return r, {"tables": tables, "ids": tokens, "output_f64": y}, "arXiv 2106.04426, section 3.3"
+
+
+def hash_tables():
+    # Clustered hash: the nearest of 8 centroids. Dispersed hash: the ids of cluster 0, then those of 1, ..., are dealt to 8 experts in turn.
+    r, e, h, ids = Random(6), 8, 16, 24
+    r.new("centroids", e, h, gain=h**0.5)
+    r.new("embeddings", ids, h, gain=h**0.5)
+    r.tensors["embeddings"] += 2 * r.tensors["centroids"][r.generator.integers(0, e, ids)]
+    near = np.array([min(range(e), key=lambda c: ((x - r["centroids"][c]) ** 2).sum()) for x in r["embeddings"]])
+    dealt = np.zeros_like(near)
+    for turn, t in enumerate(sorted(range(ids), key=lambda t: (near[t], t))):
+        dealt[t] = turn % e
+    return r, {"clustered": near[:, None], "dispersed": dealt[:, None]}, "arXiv 2106.04426, section 3.2"
+
+
+def mixture_of_depths():
+    # Inference of Mixture-AI/Mixture-of-Depths: tokens with a . x + b > 0 become (w . x + c) * block(tokens), where block is a causal
+    # attention with one head and then a ReLU MLP, each added to its input; the others stay.
+    r, h, sequences, length = Random(7), 16, 2, 20
+    for name in ("wq", "wk", "wv", "w1", "w2"):
+        r.new(name, h, h)
+    for name in ("w_router", "w_aux"):
+        r.new(name, h, gain=h**-0.5)
+    for name in ("b_router", "b_aux"):
+        r.new(name, 1, gain=0.3)
+    r.new("x", sequences * length, h, gain=h**0.5)
+    y = r["x"].copy()
+    for sequence in range(sequences):
+        chosen = [t for t in range(sequence * length, (sequence + 1) * length) if r["w_aux"] @ r["x"][t] + r["b_aux"][0] > 0]
+        for n, t in enumerate(chosen):
+            x, before = r["x"][t], r["x"][chosen[: n + 1]]
+            p = softmax(np.array([(x @ r["wq"]) @ (s @ r["wk"]) / h**0.5 for s in before]))
+            a = x + p @ (before @ r["wv"])
+            y[t] = (a + np.maximum(a @ r["w1"], 0) @ r["w2"]) * (r["w_router"] @ x + r["b_router"][0])
+    return r, {"output_f64": y}, "Mixture-AI/Mixture-of-Depths MoD/MoD.py"
+
+
 def main():
-    for make in (grok, kimi_k3, hmoe, peer):
+    for make in (grok, kimi_k3, hmoe, peer, multi_hash, hash_tables, mixture_of_depths):
         r, results, source = make()
         write(pathlib.Path(sys.argv[1]) / make.__name__ / "golden.safetensors", r.tensors | results, source)
 
