@@ -95,14 +95,14 @@ func.func @dispersed(%embeddings: !x, %m: !moe.scope) -> tensor<?x1xi32> {
 }
 
 // Bigram hash: a number made of the id and the one before it in the sequence, -1 for the first, chooses; a table of pairs would be too large.
-func.func @bigram(%x: !x, %ids: !i, %position: !i) -> (!x, tensor<?x1xi32>) {
+func.func @bigram(%x: !x, %ids: !i, %pos: !i) -> (!x, tensor<?x1xi32>) {
   %n = moe.tokens %ids : !i
   %c1 = arith.constant 1 : index
   %longer = arith.addi %n, %c1 : index
   %empty = tensor.empty(%longer) : !i
   %shifted = tensor.insert_slice %ids into %empty[1] [%n] [1] : !i into !i
   %before = tensor.extract_slice %shifted[0] [%n] [1] : !i to !i
-  %bucket = moe.map (%id = %ids, %b = %before, %p = %position) : (!i, !i, !i) -> !i {
+  %bucket = moe.map (%id = %ids, %b = %before, %p = %pos) : (!i, !i, !i) -> !i {
     %zero = arith.constant 0 : i32
     %none = arith.constant -1 : i32
     %a1 = arith.constant 40503 : i32

@@ -29,6 +29,8 @@ NOTE = re.compile(r"note: (.*)")
 FUNCTION = re.compile(r"^  func\.func @(\w+)\((.*)\) -> (.*) {$", re.M)
 PARAM = re.compile(r'tensor<([\dx]+)x(\w+)> {moe\.param = "([^"]+)"}')
 ARGUMENT = re.compile(r"%\w+: (?:tensor<([^>]*)>|(\w+))( {moe\.param)?")
+SOURCE = re.compile(r"^func\.func @(\w+)\((.*?)\)", re.M | re.S)
+NAMED = re.compile(r"%(\w+): (?!!moe\.scope)")
 TENSOR = re.compile(r"tensor<([^>]*)>")
 
 
@@ -86,8 +88,8 @@ def params(rng, functions):
     return found
 
 
-def inputs(rng, function, arguments):
-    """{name: (Tensor of T rows, whether rows are its first dimension)}"""
+def inputs(rng, function, arguments, names):
+    """{name: (Tensor of T rows, whether rows are its first dimension)}. A proof relies on positions that grow, so `%pos` is the row's number."""
     found = {}
     for shape, scalar, is_param in ARGUMENT.findall(arguments):
         if is_param:
@@ -97,6 +99,9 @@ def inputs(rng, function, arguments):
             found[name] = (Tensor((), "i64", array("q", [rng.choice([3, 1, 2])]).tobytes()), False)
             continue
         *sizes, dtype = shape.split("x")
+        if names[len(found)] == "pos":
+            found[name] = (Tensor((TOKENS,), dtype, array("i", range(TOKENS)).tobytes()), True)
+            continue
         found[name] = (tensor(rng, [TOKENS if n == "?" else int(n) for n in sizes], dtype), sizes[:1] == ["?"])
     return found
 
@@ -128,9 +133,10 @@ class Runs:
         rng = random.Random(f"{model.name} {seed}")
         weights = params(rng, functions)
         base, other = {}, {}
+        names = {function: NAMED.findall(arguments) for function, arguments in SOURCE.findall(model.read_text())}
         for function, arguments, _ in functions:
-            base |= inputs(rng, function, arguments)
-            other |= inputs(rng, function, arguments)
+            base |= inputs(rng, function, arguments, names[function])
+            other |= inputs(rng, function, arguments, names[function])
         variants = {"base": {}, "alone": {}, "later": {}, "earlier": {}}
         for name, (t, by_row) in base.items():
             u = other[name][0]
