@@ -35,6 +35,7 @@ WORKS = {
     "moe_plus_plus",
     "multi_hash",
     "nemotron_h",
+    "nllb_moe",
     "olmoe",
     "peer",
     "phimoe",
