@@ -7,12 +7,15 @@ import subprocess
 import sys
 
 WORKS = {
+    "conditional_computation",
     "cosine_router",
     "dbrx",
+    "deep_mixture",
     "deepseek_v2",
     "deepseek_v3",
     "deepseek_v4",
     "ernie4_5_moe",
+    "gaussian_gate",
     "gemma4",
     "glm4_moe",
     "gpt_oss",
@@ -27,6 +30,7 @@ WORKS = {
     "kimi_k3",
     "ling",
     "llama4_text",
+    "local_experts",
     "longcat_flash",
     "loss_free_balancing",
     "minimax_m2",
