@@ -60,6 +60,8 @@ static void foldConversions(grouped::PackOp pack) {
          to = tensorOf(pack.getWeights().front()).getElementType();
     if (isa<arith::TruncFOp>(first) && type.getElementType() != to)
       return; // two roundings are not one
+    if (type.getElementType().isInteger() && isa<arith::TruncFOp>(first))
+      return; // a rounding before quantising
     if (isa<arith::ExtFOp>(first) && type.getElementType() == to)
       pack.getPacked().setType(grouped::PackedType::get(
           type.getContext(), type.getShape(), from, type.getWeights()));

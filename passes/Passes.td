@@ -241,6 +241,26 @@ def FuseCombine : Pass<"moe-fuse-combine", "::mlir::func::FuncOp"> {
   }];
 }
 
+def QuantizeWeights : Pass<"moe-quantize-weights", "::mlir::func::FuncOp"> {
+  let summary = "packed weights of experts become 8-bit entries with one scale per output";
+  let description = [{
+    Symmetric, one scale for each output of each expert: scale = max |w| / 127, entry = w / scale rounded to nearest even, and the
+    weight is from then on scale * entry. Weights of dense products (routers, shared experts) stay as they are.
+
+    Before:
+    ```
+    %p = grouped.pack %w : tensor<8x32x64xbf16> -> !grouped.packed<8x32x64xbf16, 1>
+    ```
+    After:
+    ```
+    %p = grouped.pack %w : tensor<8x32x64xbf16> -> !grouped.packed<8x32x64xi8, 1>
+    ```
+    Kernels quantise the rows in the same way, one scale a row. An element of the result moves by at most
+    sum_k |scale * entry_k| * s / 2, where s = max |a| / 127 is the scale of its row.
+  }];
+  let options = [Option<"format", "format", "std::string", "\"q8\"", "q8: 8 bits, one scale per output">];
+}
+
 def HoistParams : Pass<"moe-hoist-params", "::mlir::ModuleOp"> {
   let summary = "what depends on params alone runs once, when weights are loaded";
   let description = [{

@@ -29,7 +29,7 @@ static void cleanup(OpPassManager &manager) {
   manager.addPass(createCSEPass());
 }
 
-void moe::buildMoeToGrouped(OpPassManager &module) {
+void moe::buildMoeToGrouped(OpPassManager &module, StringRef weightsFormat) {
   // 1. One function per entry: a routing may be made in one function and used
   // in another, and names of the checkpoint
   //    are known only when the scope's whole way from the entry is visible.
@@ -65,17 +65,29 @@ void moe::buildMoeToGrouped(OpPassManager &module) {
   function.addPass(createFuseCombine());
   // 12. Unused conversions and views must not become steps of their own.
   cleanup(function);
-  // 13. When the entry is final: one step for each packed weight that the
+  // 13. After pairing, which gives gate and up one type, and before packing
+  // leaves the entry.
+  if (!weightsFormat.empty())
+    module.addNestedPass<func::FuncOp>(
+        createQuantizeWeights({weightsFormat.str()}));
+  // 14. When the entry is final: one step for each packed weight that the
   // fusions left.
   module.addPass(createHoistParams());
   cleanup(module);
-  // 14. What is left must be what the phases below can take.
+  // 15. What is left must be what the phases below can take.
   module.addPass(createVerifyGrouped());
 }
 
 void moe::registerPipelines() {
-  PassPipelineRegistration<>(
+  struct Options : PassPipelineOptions<Options> {
+    Option<std::string> weightsFormat{
+        *this, "weights-format",
+        llvm::cl::desc("q8: weights of experts become 8-bit entries")};
+  };
+  PassPipelineRegistration<Options>(
       "moe-to-grouped",
       "level 1 to level 2: routings to plans, experts to grouped matmuls",
-      buildMoeToGrouped);
+      [](OpPassManager &module, const Options &options) {
+        buildMoeToGrouped(module, options.weightsFormat);
+      });
 }

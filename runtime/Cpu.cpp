@@ -30,7 +30,9 @@ std::vector<std::string_view> supportedLevels() {
                 __builtin_cpu_supports("avx512dq") &&
                 __builtin_cpu_supports("avx512vl") &&
                 __builtin_cpu_supports("avx512cd");
-  bool avx512bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+  // Every CPU with the first has the second.
+  bool avx512bf16 = avx512 && __builtin_cpu_supports("avx512bf16") &&
+                    __builtin_cpu_supports("avx512vnni");
   std::vector<std::string_view> found;
   if (avx2)
     found.push_back(levels[0]);

@@ -31,7 +31,7 @@ config.substitutions += [
 LEVELS = {
     "avx2": "avx2 fma f16c bmi2",
     "avx512": "avx2 fma f16c bmi2 avx512f avx512bw avx512dq avx512vl avx512cd",
-    "avx512bf16": "avx2 fma f16c bmi2 avx512f avx512bw avx512dq avx512vl avx512cd avx512_bf16",
+    "avx512bf16": "avx2 fma f16c bmi2 avx512f avx512bw avx512dq avx512vl avx512cd avx512_bf16 avx512_vnni",
 }
 with open("/proc/cpuinfo") as cpuinfo:
     flags = next((set(line.split(":")[1].split()) for line in cpuinfo if line.startswith("flags")), set())
@@ -40,3 +40,4 @@ for level, needed in LEVELS.items():
         config.available_features.add(level)
 # For test/examples/Inputs/levels.py.
 config.environment["MOE_TEST_LEVELS"] = " ".join(level for level in LEVELS if level in config.available_features)
+config.substitutions.append(("%{levels}", ",".join(level for level in LEVELS if level in config.available_features)))

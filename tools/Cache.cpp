@@ -129,8 +129,10 @@ bool isIntact(const std::string &path) {
 }
 
 void compile(const std::string &compiler, const std::string &model,
+             const std::vector<std::string> &options,
              const std::string &output) {
-  std::string arguments[] = {compiler, model, "-o", output};
+  std::vector<std::string> arguments = {compiler, model, "-o", output};
+  arguments.insert(arguments.end(), options.begin(), options.end());
   std::vector<char *> pointers;
   for (std::string &argument : arguments)
     pointers.push_back(argument.data());
@@ -195,10 +197,14 @@ Artefact::~Artefact() {
     std::filesystem::remove_all(folder, ignored);
 }
 
-std::unique_ptr<Artefact> compileCached(const std::string &model) {
+std::unique_ptr<Artefact>
+compileCached(const std::string &model,
+              const std::vector<std::string> &options) {
   std::string compiler = compilerPath();
   std::vector<uint8_t> key = readWhole(model);
   std::string identity = compilerIdentity(compiler);
+  for (const std::string &option : options)
+    identity += option + "\n";
   key.insert(key.end(), identity.begin(), identity.end());
   std::string cache = cacheFolder();
   std::string entry = fmt::format("{}/{}.so", cache, hex(sha256(key)));
@@ -212,7 +218,7 @@ std::unique_ptr<Artefact> compileCached(const std::string &model) {
     fail(MOERT_IO, "{}: no folder for temporary files can be made: {}", pattern,
          errorText(errno));
   auto fresh = std::make_unique<Artefact>(pattern + "/model.so", pattern);
-  compile(compiler, model, fresh->path());
+  compile(compiler, model, options, fresh->path());
   if (cache.empty())
     return fresh;
   try {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace moe::tools {
 
@@ -32,10 +33,13 @@ private:
 };
 
 /// The artefact of `model`, from $XDG_CACHE_HOME/moe-mlir (else
-/// ~/.cache/moe-mlir) or compiled now. The key is the text of the model and the
-/// identity of the compiler. Failures of the compiler keep its exit code; its
-/// messages have gone to the standard error.
-std::unique_ptr<Artefact> compileCached(const std::string &model);
+/// ~/.cache/moe-mlir) or compiled now. The key is the text of the model, the
+/// options and the identity of the compiler. `options` are moe-compile's.
+/// Failures of the compiler keep its exit code; its messages have gone to the
+/// standard error.
+std::unique_ptr<Artefact>
+compileCached(const std::string &model,
+              const std::vector<std::string> &options);
 
 } // namespace moe::tools
 

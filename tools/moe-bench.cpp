@@ -30,13 +30,12 @@ struct Options {
   bench::MeasureOptions measure;
 };
 
-moert::Dtype dtypeOf(const std::string &name) {
-  if (name == "f32")
-    return MOERT_F32;
-  if (name == "bf16")
-    return MOERT_BF16;
-  moert::fail(MOERT_USAGE, "--dtype: {}; wanted f32 or bf16",
-              moert::quote(name));
+bench::Precision precisionOf(const std::string &name) {
+  std::optional<bench::Precision> precision = bench::parsePrecision(name);
+  if (!precision)
+    moert::fail(MOERT_USAGE, "--dtype: {}; wanted f32, bf16 or q8",
+                moert::quote(name));
+  return *precision;
 }
 
 /// The moe-compile beside this program, or else on the path.
@@ -75,15 +74,15 @@ int measure(Options options) {
   std::vector<bench::Shape> shapes;
   for (const std::string &text : options.shapes)
     shapes.push_back(bench::parseShape(text, "--shape"));
-  std::vector<moert::Dtype> dtypes;
+  std::vector<bench::Precision> precisions;
   for (const std::string &name : options.dtypes)
-    dtypes.push_back(dtypeOf(name));
+    precisions.push_back(precisionOf(name));
 
   if (options.printModel) {
     const char *separator = "";
     for (const bench::Shape &shape : shapes)
-      for (moert::Dtype dtype : dtypes) {
-        print(separator + bench::modelText(shape, dtype));
+      for (bench::Precision precision : precisions) {
+        print(separator + bench::modelText(shape, bench::dtypeOf(precision)));
         separator = "\n// -----\n\n";
       }
     return MOERT_OK;
@@ -96,11 +95,11 @@ int measure(Options options) {
   report.threads = options.measure.threads;
   bench::CeilingMeter meter(options.measure.threads);
   for (const bench::Shape &shape : shapes)
-    for (moert::Dtype dtype : dtypes) {
+    for (bench::Precision precision : precisions) {
       tools::ProgressBar progress(
-          fmt::format("{} {}", shape.text(), moert::dtypeName(dtype)));
+          fmt::format("{} {}", shape.text(), bench::nameOf(precision)));
       progress.show(0, 1);
-      bench::Layer layer(shape, dtype, options.layer);
+      bench::Layer layer(shape, precision, options.layer);
       auto more = bench::measureLayer(
           layer, options.tokens, meter, options.measure, report.ceilings,
           [&](int done, int total) { progress.show(done, total); });
@@ -127,7 +126,7 @@ int main(int argc, char **argv) {
       ->delimiter(',')
       ->check(CLI::Range(int64_t(1), int64_t(1) << 20))
       ->capture_default_str();
-  app.add_option("--dtype", options.dtypes, "f32, bf16")
+  app.add_option("--dtype", options.dtypes, "f32, bf16, q8")
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--threads", options.measure.threads)

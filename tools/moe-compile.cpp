@@ -30,6 +30,7 @@ struct Options {
   std::string target = "cpu";
   std::string emit = "so";
   std::vector<std::string> levels;
+  std::string weightsFormat;
   bool emulated = false;
   bool checkCausal = false;
 };
@@ -87,7 +88,7 @@ std::optional<std::string> compile(const Options &options, ModuleOp module) {
     return textOf(module);
   if (!isGrouped(module)) {
     PassManager manager(module.getContext());
-    buildMoeToGrouped(manager);
+    buildMoeToGrouped(manager, options.weightsFormat);
     if (failed(manager.run(module)))
       return std::nullopt;
   }
@@ -165,6 +166,9 @@ int main(int argc, char **argv) {
                  "--emit=cpu|llvm|asm|obj")
       ->delimiter(',')
       ->check(CLI::IsMember(names));
+  app.add_option("--weights-format", options.weightsFormat,
+                 "q8: experts' weights as 8-bit entries, one scale an output")
+      ->check(CLI::IsMember({"q8"}));
   app.add_flag("--emulated", options.emulated,
                "make one --level run on every machine, slowly (for tests)")
       ->needs("--level");

@@ -33,6 +33,7 @@ Usage: moe-run MODEL.so|MODEL.mlir [options]       (.mlir: compiled first, cache
   --output_max_element_count=N  elements printed of a result (1024)
   --device=cpu             where to run
   --threads=N              0: all of this machine (default)
+  --weights-format=q8      experts' weights of a .mlir model as 8-bit entries
   --level=LEVEL            avx2, avx512 or avx512bf16 (default $MOE_CPU, else best)
   --stats                  load of every expert as bars, and time per token
   --list                   print the functions of the model, their types and params
@@ -52,6 +53,7 @@ struct Options {
   std::string prefix;
   std::string device = "cpu";
   std::string level;
+  std::string weightsFormat;
   std::optional<double> atol, rtol;
   int64_t mostElements = 1024;
   int threads = 0;
@@ -76,10 +78,19 @@ using Module = std::unique_ptr<moert_module, Closer<moert_module_close>>;
 using Weights = std::unique_ptr<moert_weights, Closer<moert_weights_close>>;
 using Session = std::unique_ptr<moert_session, Closer<moert_session_close>>;
 
-Module openModule(const std::string &model) {
+Module openModule(const Options &options) {
+  const std::string &model = options.model;
   std::unique_ptr<Artefact> compiled;
+  std::vector<std::string> compilation;
+  if (!options.weightsFormat.empty())
+    compilation.push_back("--weights-format=" + options.weightsFormat);
   if (model.ends_with(".mlir") || model.ends_with(".mlirbc"))
-    compiled = compileCached(model);
+    compiled = compileCached(model, compilation);
+  else if (!compilation.empty())
+    moert::fail(MOERT_USAGE,
+                "--weights-format={}: {} is compiled already, expected a .mlir "
+                "model",
+                options.weightsFormat, moert::quote(model));
   moert_module *module = nullptr;
   check([&](moert_error *error) {
     return moert_module_open(
@@ -264,7 +275,7 @@ int run(const Options &options) {
   if (options.device != "cpu")
     fail(MOERT_NO_DEVICE, "no device {}; there is 'cpu'",
          moert::quote(options.device));
-  Module module = openModule(options.model);
+  Module module = openModule(options);
   if (options.list) {
     std::string text;
     for (int32_t i = 0; i < moert_module_function_count(module.get()); ++i)
@@ -364,6 +375,8 @@ int main(int argc, char **argv) {
     app.add_option("--prefix", options.prefix);
     app.add_option("--device", options.device);
     app.add_option("--level", options.level);
+    app.add_option("--weights-format", options.weightsFormat)
+        ->check(CLI::IsMember({"q8"}));
     app.add_option("--threads", options.threads)->check(CLI::Range(0, 4096));
     try {
       app.parse(argc, argv);

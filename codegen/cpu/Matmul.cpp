@@ -15,6 +15,8 @@ using namespace mlir;
 namespace moe::cpu {
 
 Family chooseFamily(const PackedLayout &layout, Type a) {
+  if (layout.isQuantized())
+    return layout.level.int8Dot ? Family::Int8Dot : Family::Int16Dot;
   Type rows = getElementTypeOrSelf(a);
   bool dot = layout.level.bf16Dot && rows.isBF16() && layout.element.isBF16();
   return dot ? Family::Bf16Dot : Family::Fma;
@@ -63,6 +65,7 @@ private:
   void emitEpilogues(Value firstRow, Value rows, Value firstPanel,
                      int64_t panels);
   void emitEpilogue(ArrayRef<Value> sums, Value row, Value token, Value panel);
+  Value dequantize(Value sum, Value token, Value panel, int64_t vector);
   void emitColumns(ArrayRef<Value> sums, Value row, Value token, Value column,
                    int64_t columns);
 
@@ -161,9 +164,41 @@ void BlockEmitter::emitTile(Value firstRow, int64_t rows, Value firstPanel,
     tokens.push_back(tokenOf(r == 0 ? firstRow : add(firstRow, constant(r))));
   SmallVector<Value> sums = emitTileSums(builder, loc, layout, block.a, tokens,
                                          view, packedPanels, prefetch);
-  for (auto [i, sum] : llvm::enumerate(sums))
+  auto type = VectorType::get({layout.level.lanes}, builder.getF32Type());
+  for (auto [i, sum] : llvm::enumerate(sums)) {
+    if (layout.isQuantized())
+      sum = vector::BitCastOp::create(builder, loc, type, sum);
     vector::StoreOp::create(builder, loc, sum, finished,
                             ValueRange{constant(i), constant(0)});
+  }
+}
+
+/// (sum - 128 * sum of the weights) * scale of the column * scale of the row.
+Value BlockEmitter::dequantize(Value sum, Value token, Value panel,
+                               int64_t vector) {
+  int64_t lanes = layout.level.lanes;
+  auto floats = VectorType::get({lanes}, builder.getF32Type());
+  auto integers = VectorType::get({lanes}, builder.getI32Type());
+  Value first = mul(add(mul(block.group, constant(layout.panels())), panel),
+                    constant(layout.panelBytes()));
+  auto ofColumns = [&](int64_t offset, VectorType type) -> Value {
+    auto bytes = VectorType::get({4 * lanes}, builder.getI8Type());
+    Value raw = vector::LoadOp::create(
+        builder, loc, bytes, block.packed,
+        add(first, constant(offset + 4 * lanes * vector)));
+    return vector::BitCastOp::create(builder, loc, type, raw);
+  };
+  sum = vector::BitCastOp::create(builder, loc, integers, sum);
+  if (layout.level.int8Dot)
+    sum = arith::SubIOp::create(builder, loc, sum,
+                                ofColumns(layout.sumsOffset(), integers));
+  Value value = arith::SIToFPOp::create(builder, loc, floats, sum);
+  Value scale = vector::BroadcastOp::create(
+      builder, loc, floats,
+      memref::LoadOp::create(builder, loc, block.rowScales, token));
+  scale = arith::MulFOp::create(builder, loc, scale,
+                                ofColumns(layout.scalesOffset(), floats));
+  return arith::MulFOp::create(builder, loc, value, scale);
 }
 
 /// The epilogues of the tile whose sums lie in `finished`.
@@ -173,13 +208,17 @@ void BlockEmitter::emitEpilogues(Value firstRow, Value rows, Value firstPanel,
   loop(constant(0), constant(panels), 1, [&](Value p) {
     loop(constant(0), rows, 1, [&](Value r) {
       Value first = mul(add(mul(p, rows), r), constant(layout.vectors()));
+      Value row = add(firstRow, r), token = tokenOf(row);
+      Value panel = add(firstPanel, p);
       SmallVector<Value> sums;
-      for (int64_t v = 0; v < layout.vectors(); ++v)
-        sums.push_back(vector::LoadOp::create(
+      for (int64_t v = 0; v < layout.vectors(); ++v) {
+        Value sum = vector::LoadOp::create(
             builder, loc, type, finished,
-            ValueRange{add(first, constant(v)), constant(0)}));
-      Value row = add(firstRow, r);
-      emitEpilogue(sums, row, tokenOf(row), add(firstPanel, p));
+            ValueRange{add(first, constant(v)), constant(0)});
+        sums.push_back(layout.isQuantized() ? dequantize(sum, token, panel, v)
+                                            : sum);
+      }
+      emitEpilogue(sums, row, token, panel);
     });
   });
 }

@@ -16,11 +16,17 @@ enum class Family {
   Fma,
   /// x86vector.avx512.dot on bf16 pairs of A and B.
   Bf16Dot,
+  /// vpmaddwd on pairs: i16 entries of A, i8 entries of B. Sums are i32.
+  Int16Dot,
+  /// vpdpbusd on quadruples: entries of A are i8 + 128, those of B i8. Sums are
+  /// i32; the 128 comes off at the end.
+  Int8Dot,
 };
 
 /// The family for rows of type `a`. Bf16Dot needs bf16 rows, bf16 weights and
 /// the level's bf16Dot. Fma takes f32, f16 and bf16 rows, but only f32 rows are
 /// fast (widening A costs as much as the multiplication): widen it beforehand.
+/// Quantised weights need quantised rows (QuantizedRows.h).
 Family chooseFamily(const PackedLayout &layout, mlir::Type a);
 
 /// One block: acc_w[r, n] = sum over k of A[row(r), k] * B_w[group, n, k], for
@@ -31,6 +37,8 @@ struct MatmulBlock {
   /// (static ones give shorter code). Only columns < K are read. Padding the
   /// outer stride by 64 bytes avoids cache set conflicts between rows.
   mlir::Value a;
+  /// With quantised weights: memref<?xf32>, the scale of each row of A.
+  mlir::Value rowScales;
   /// Null: row(r) = r. Otherwise memref<?xi32> and row(r) = rowIds[r].
   mlir::Value rowIds;
   /// memref<?xi8> in the layout's form.

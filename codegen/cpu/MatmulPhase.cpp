@@ -76,6 +76,8 @@ MatmulBlock MatmulPhase::block(Value group, Value rowBegin, Value rowEnd,
       flat, f.builder.getIndexAttr(input.offset), sizes, strides);
   if (op.getTokens())
     result.rowIds = f.ref(op.getTokens()).memref;
+  if (std::optional<unsigned> scales = f.schedule.matmulScales(op))
+    result.rowScales = f.memrefs[*scales];
   result.packed = f.ref(op.getWeights()).memref;
   result.group = group;
   result.rowBegin = rowBegin;

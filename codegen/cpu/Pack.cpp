@@ -22,21 +22,38 @@ int64_t PackedLayout::panels() const {
   return llvm::divideCeil(outputs, panelColumns());
 }
 
-int64_t PackedLayout::pairing() const { return element.isBF16() ? 2 : 1; }
+int64_t PackedLayout::pairing() const {
+  if (isQuantized())
+    return level.int8Dot ? 4 : 2;
+  return element.isBF16() ? 2 : 1;
+}
 
 int64_t PackedLayout::steps() const {
   return llvm::divideCeil(inputs, pairing());
 }
 
-int64_t PackedLayout::panelBytes() const {
-  return steps() * vectors() * level.lanes * pairing() *
+int64_t PackedLayout::stepBytes() const {
+  return vectors() * level.lanes * pairing() *
          (element.getIntOrFloatBitWidth() / 8);
 }
 
+int64_t PackedLayout::scalesOffset() const { return steps() * stepBytes(); }
+
+int64_t PackedLayout::sumsOffset() const {
+  return scalesOffset() + 4 * vectors() * level.lanes;
+}
+
+int64_t PackedLayout::panelBytes() const {
+  if (!isQuantized())
+    return scalesOffset();
+  return sumsOffset() + (level.int8Dot ? 4 * vectors() * level.lanes : 0);
+}
+
 MemRefType PackedLayout::viewType() const {
-  return MemRefType::get(
-      {experts * panels(), steps(), vectors(), level.lanes * pairing()},
-      element);
+  // Scales and sums fill whole steps.
+  return MemRefType::get({experts * panels(), panelBytes() / stepBytes(),
+                          vectors(), level.lanes * pairing()},
+                         element);
 }
 
 namespace {
@@ -285,6 +302,9 @@ void emitPack(OpBuilder &builder, Location loc, const PackedLayout &layout,
               Value end) {
   assert(static_cast<int64_t>(sources.size()) == layout.weights &&
          "one source per weight");
+  if (layout.isQuantized())
+    return emitQuantizedPack(builder, loc, layout, sources, inOut, packed,
+                             begin, end);
   Packer(builder, loc, layout, sources, inOut, packed).emitPanels(begin, end);
 }
 

@@ -19,8 +19,13 @@ namespace moe::cpu {
 /// A panel holds `vectors / weights` vectors of columns (outputs) of every
 /// weight, weight by weight, so that one pass over a row of A computes the same
 /// columns of all of them. bf16 keeps two neighbouring inputs of a column
-/// together (pairing 2). N and K are padded with zeros. Element type: f32, f16
-/// or bf16. The buffer is aligned to 64 bytes.
+/// together (pairing 2). N and K are padded with zeros. Element type: f32, f16,
+/// bf16 or i8. The buffer is aligned to 64 bytes.
+///
+/// i8 is symmetric with one scale per output: weight = scale * entry, scale =
+/// largest |weight| / 127, entries rounded to nearest even. After its steps a
+/// panel has the f32 scale of every column and, for Int8Dot, 128 times the i32
+/// sum of its entries, both [vectors][lanes].
 struct PackedLayout {
   int64_t experts = 0;
   int64_t outputs = 0; // N of every weight
@@ -37,15 +42,23 @@ struct PackedLayout {
   int64_t panelColumns() const { return vectorsPerWeight() * level.lanes; }
   /// Panels of one expert.
   int64_t panels() const;
-  /// Inputs that are stored side by side for a column: 2 for bf16, else 1.
+  bool isQuantized() const { return element.isInteger(); }
+  /// Inputs that are stored side by side for a column: 2 for bf16, 4 or 2 for
+  /// i8, else 1.
   int64_t pairing() const;
   /// Steps of the K loop: ceil(K / pairing).
   int64_t steps() const;
+  /// Where in a panel the scales and the sums of quantised columns begin.
+  int64_t scalesOffset() const;
+  int64_t sumsOffset() const;
   /// Bytes of one panel, and of the whole buffer.
   int64_t panelBytes() const;
   int64_t bytes() const { return experts * panels() * panelBytes(); }
-  /// memref<(experts * panels) x steps x vectors x (lanes * pairing)>.
+  /// memref<(experts * panels) x (>= steps) x vectors x (lanes * pairing)>.
   mlir::MemRefType viewType() const;
+
+private:
+  int64_t stepBytes() const;
 };
 
 /// Emits the loops that pack the panels [begin, end) of the experts * panels
@@ -56,9 +69,16 @@ struct PackedLayout {
 /// (converted when it differs from the packed one): [experts, N, K], or
 /// [experts, K, N] if `inOut`; rank 2 without the first dimension is allowed
 /// for one expert. `packed`: memref<?xi8> of layout.bytes() bytes or more.
+/// Quantising is PackQuantized.cpp's.
 void emitPack(mlir::OpBuilder &builder, mlir::Location loc,
               const PackedLayout &layout, mlir::ValueRange sources, bool inOut,
               mlir::Value packed, mlir::Value begin, mlir::Value end);
+
+/// emitPack for quantised layouts.
+void emitQuantizedPack(mlir::OpBuilder &builder, mlir::Location loc,
+                       const PackedLayout &layout, mlir::ValueRange sources,
+                       bool inOut, mlir::Value packed, mlir::Value begin,
+                       mlir::Value end);
 
 } // namespace moe::cpu
 

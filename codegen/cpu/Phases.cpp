@@ -60,8 +60,8 @@ void emitLoopPhase(Frame &f, unsigned counter, const Step &step) {
             emitSerial(f, inner);
             continue;
           }
-          Value tensor =
-              inner.kind == Step::Kind::Copy ? inner.value : rowsOf(inner.op);
+          Value tensor = inner.kind == Step::Kind::Compute ? rowsOf(inner.op)
+                                                           : inner.value;
           auto [begin, end] = f.rowRange(tensor);
           f.loop(begin, end, [&](Value row) { emitRow(f, inner, row); });
         }

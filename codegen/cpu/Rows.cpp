@@ -11,6 +11,8 @@ namespace moe::cpu {
 void emitRow(Frame &frame, const Step &step, Value row) {
   if (step.kind == Step::Kind::Copy)
     return emitCopyRow(frame, step, row);
+  if (step.kind == Step::Kind::Quantize)
+    return emitQuantizeRow(frame, step, row);
   if (isa<grouped::TopKOp>(step.op))
     return emitTopKRow(frame, step, row);
   if (isa<grouped::SelectOp>(step.op))

@@ -34,6 +34,7 @@ void emitReduceOverRows(Frame &frame, ReduceOp op);
 
 // RowMove.cpp: from other rows.
 void emitCopyRow(Frame &frame, const Step &step, mlir::Value row);
+void emitQuantizeRow(Frame &frame, const Step &step, mlir::Value row);
 void emitGatherRow(Frame &frame, GatherOp op, mlir::Value row);
 void emitCombineRow(Frame &frame, grouped::CombineOp op, mlir::Value row);
 void emitLinearRow(Frame &frame, LinearOp op, mlir::Value row);

@@ -39,15 +39,27 @@ Extent Schedule::bound(Extent extent) const {
 }
 
 Layout Schedule::matmulInput(grouped::MatmulOp op) const {
-  auto copy = widened.find(op.getInput());
+  Value input = op.getInput();
   PackedLayout packed = packedLayout(op.getWeights().getType(), *machine);
+  auto copied = [&](unsigned number) {
+    Layout result;
+    result.storage = number;
+    result.strides = {storage(number).rowStride, 1};
+    return result;
+  };
+  if (packed.isQuantized())
+    return copied(quantized.at(input).rows);
+  auto copy = widened.find(input);
   if (copy == widened.end() ||
-      chooseFamily(packed, op.getInput().getType()) == Family::Bf16Dot)
-    return layout(op.getInput());
-  Layout result;
-  result.storage = copy->second;
-  result.strides = {storage(copy->second).rowStride, 1};
-  return result;
+      chooseFamily(packed, input.getType()) == Family::Bf16Dot)
+    return layout(input);
+  return copied(copy->second);
+}
+
+std::optional<unsigned> Schedule::matmulScales(grouped::MatmulOp op) const {
+  if (!packedLayout(op.getWeights().getType(), *machine).isQuantized())
+    return std::nullopt;
+  return quantized.at(op.getInput()).scales;
 }
 
 unsigned Scheduler::addStorage(Storage storage) {
@@ -64,9 +76,9 @@ unsigned Scheduler::addScratch(Type element, int64_t columns) {
   return addStorage(storage);
 }
 
-bool Scheduler::multipliesBf16(grouped::MatmulOp op) const {
+Family Scheduler::familyOf(grouped::MatmulOp op) const {
   return chooseFamily(packedLayout(op.getWeights().getType(), level),
-                      op.getInput().getType()) == Family::Bf16Dot;
+                      op.getInput().getType());
 }
 
 /// Rows that only f32 kernels multiply are stored as f32 at once: more
@@ -81,7 +93,7 @@ Type Scheduler::storedElement(Value value) const {
     if (!matmul || matmul.getInput() != value)
       continue;
     multiplied = true;
-    if (multipliesBf16(matmul))
+    if (familyOf(matmul) == Family::Bf16Dot)
       return element;
   }
   return multiplied ? Type(Float32Type::get(value.getContext())) : element;
@@ -291,7 +303,12 @@ LogicalResult Scheduler::requireContents(Operation *user, Value value) {
 
 LogicalResult Scheduler::widenInput(grouped::MatmulOp op) {
   Value input = op.getInput();
-  if (multipliesBf16(op) || result.widened.contains(input) ||
+  Family family = familyOf(op);
+  if (family == Family::Int8Dot || family == Family::Int16Dot) {
+    quantizeInput(op);
+    return success();
+  }
+  if (family == Family::Bf16Dot || result.widened.contains(input) ||
       result.storageOf(input).element.isF32())
     return success();
   Storage storage;
@@ -302,6 +319,36 @@ LogicalResult Scheduler::widenInput(grouped::MatmulOp op) {
   result.widened[input] = target;
   copyTo(input, target);
   return success();
+}
+
+/// Entries of 8 bits (Int16Dot: in 16 bits) up to the last step of K, whatever
+/// is beyond K, and a scale for each row.
+void Scheduler::quantizeInput(grouped::MatmulOp op) {
+  Value input = op.getInput();
+  if (result.quantized.contains(input))
+    return;
+  PackedLayout packed = packedLayout(op.getWeights().getType(), level);
+  Storage rows;
+  rows.element = IntegerType::get(op.getContext(), level.int8Dot ? 8 : 16);
+  rows.rows = extents.of(input);
+  rows.rowStride = paddedStride(packed.steps() * packed.pairing(),
+                                elementBytes(rows.element));
+  Storage scales;
+  scales.element = Float32Type::get(op.getContext());
+  scales.rows = rows.rows;
+  scales.rowStride = 1;
+  Schedule::Quantized made{addStorage(rows), addStorage(scales)};
+  result.quantized[input] = made;
+  Step step;
+  step.kind = Step::Kind::Quantize;
+  step.value = input;
+  step.from = result.layouts[input];
+  step.to.storage = made.rows;
+  step.extra = {made.scales};
+  Access access{step.from.storage,
+                step.from.sameRows ? Reach::Row : Reach::Whole};
+  addStep(std::move(step), Phase::Kind::Rows, extents.of(input), access,
+          {made.rows, made.scales});
 }
 
 LogicalResult Scheduler::visitLoop(grouped::LoopOp op, Step &step) {
@@ -407,6 +454,8 @@ LogicalResult Scheduler::visit(Operation *op) {
   });
   if (matmul) {
     accesses.push_back({result.matmulInput(matmul).storage, Reach::Whole});
+    if (std::optional<unsigned> scales = result.matmulScales(matmul))
+      accesses.push_back({*scales, Reach::Whole});
     if (matmul.getOffsets())
       if (auto plan = matmul.getOffsets().getDefiningOp<grouped::PlanOp>())
         accesses.push_back({result.filled[plan], Reach::Whole});

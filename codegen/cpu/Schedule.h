@@ -15,17 +15,18 @@ namespace moe::cpu {
 /// One piece of work.
 struct Step {
   enum class Kind {
-    Compute, // operation `op`
-    Copy,    // `value` from one place to another, made dense or converted
-    Number,  // the scalar `value` to where results lie
+    Compute,  // operation `op`
+    Copy,     // `value` from one place to another, made dense or converted
+    Number,   // the scalar `value` to where results lie
+    Quantize, // rows of `value` to entries of 8 bits and scales
   };
   Kind kind = Kind::Compute;
   mlir::Operation *op = nullptr;
   mlir::Value value;
-  Layout from, to; // places of a copy
+  Layout from, to; // places of a copy or of what is quantised
   /// Storages that the operation needs besides its results: sums of a combining
   /// matmul, keys of top_k, the list of filled groups of a plan, sums and seen
-  /// rows of attention.
+  /// rows of attention, scales of quantised rows.
   llvm::SmallVector<unsigned> extra;
   /// Of a grouped.loop: the steps of every body, in order.
   std::vector<std::vector<Step>> bodies;
@@ -73,8 +74,11 @@ public:
   Extent bound(Extent extent) const;
   /// Where a tensor or packed value lies.
   const Layout &layout(mlir::Value value) const { return layouts.at(value); }
-  /// The rows that a matmul multiplies: the input, or its f32 copy.
+  /// The rows that a matmul multiplies: the input, its f32 copy, or its
+  /// quantised copy.
   Layout matmulInput(grouped::MatmulOp op) const;
+  /// The scales of the quantised copy, or nothing.
+  std::optional<unsigned> matmulScales(grouped::MatmulOp op) const;
   /// The list of filled groups of a plan: their number, then the groups.
   unsigned filledGroups(grouped::PlanOp plan) const { return filled.at(plan); }
 
@@ -87,6 +91,10 @@ private:
   std::vector<Place> allPlaces;
   llvm::DenseMap<mlir::Value, Layout> layouts;
   llvm::DenseMap<mlir::Value, unsigned> widened;
+  struct Quantized {
+    unsigned rows, scales;
+  };
+  llvm::DenseMap<mlir::Value, Quantized> quantized;
   llvm::DenseMap<mlir::Operation *, unsigned> filled;
 };
 

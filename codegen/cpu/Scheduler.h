@@ -4,6 +4,7 @@
 #ifndef MOE_CODEGEN_CPU_SCHEDULER_H
 #define MOE_CODEGEN_CPU_SCHEDULER_H
 
+#include "codegen/cpu/Matmul.h"
 #include "codegen/cpu/Schedule.h"
 
 #include <optional>
@@ -39,6 +40,7 @@ private:
   mlir::LogicalResult requireContents(mlir::Operation *user, mlir::Value value);
   mlir::LogicalResult widenInput(grouped::MatmulOp op);
   Layout copy(mlir::Value value, const Layout &from, int64_t rowStride);
+  void quantizeInput(grouped::MatmulOp op);
   void copyTo(mlir::Value value, unsigned target);
   Layout place(mlir::Value value, Storage storage);
   void own(mlir::Value value);
@@ -66,7 +68,7 @@ private:
   std::vector<Lifetime> lifetimes() const;
 
   bool isReturned(mlir::Value value) const { return returned.contains(value); }
-  bool multipliesBf16(grouped::MatmulOp op) const;
+  Family familyOf(grouped::MatmulOp op) const;
   mlir::Type storedElement(mlir::Value value) const;
   int64_t storedStride(mlir::Value value, mlir::Type element) const;
 

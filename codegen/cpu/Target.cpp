@@ -17,11 +17,11 @@ static constexpr int64_t kMaxRows = 6;
 // AVX-512-BF16 prefetch well enough by themselves: on Zen 4 prefetch
 // instructions cost a tenth of the speed at four rows an expert.
 static const Level kLevels[] = {
-    {"avx2", 8, 2, 12, false, 4, 4096, "x86-64-v3", "", false},
-    {"avx512", 16, 4, 24, false, 4, 4096, "x86-64-v4", "-prefer-256-bit",
+    {"avx2", 8, 2, 12, false, false, 4, 4096, "x86-64-v3", "", false},
+    {"avx512", 16, 4, 24, false, false, 4, 4096, "x86-64-v4", "-prefer-256-bit",
      false},
-    {"avx512bf16", 16, 4, 24, true, 4, 0, "x86-64-v4",
-     "-prefer-256-bit,+avx512bf16", false},
+    {"avx512bf16", 16, 4, 24, true, true, 4, 0, "x86-64-v4",
+     "-prefer-256-bit,+avx512bf16,+avx512vnni", false},
 };
 
 int64_t Level::maxRows(int64_t vectors) const {

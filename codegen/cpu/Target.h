@@ -28,6 +28,8 @@ struct Level {
   int64_t accumulators;
   /// Whether bf16 pairs are multiplied by x86vector.avx512.dot.
   bool bf16Dot;
+  /// Whether four bytes are multiplied at once, by vpdpbusd (AVX-512 VNNI).
+  bool int8Dot;
   /// Steps of the K loop that are written out in its body.
   int64_t unroll;
   /// How far ahead of their use packed weights are prefetched; 0: not at all.

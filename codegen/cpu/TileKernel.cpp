@@ -1,6 +1,6 @@
-// One step of the loop is one row of the packed panel: K entry k, or for bf16
-// the entries 2k and 2k + 1. All sums are loop-carried vectors, so they stay in
-// registers; K is static, so its tail is straight-line code.
+// One step of the loop is one row of the packed panel: K entry k, or the two or
+// four entries that are stored together. All sums are loop-carried vectors, so
+// they stay in registers; K is static, so its tail is straight-line code.
 
 #include "codegen/cpu/TileKernel.h"
 
@@ -57,6 +57,13 @@ private:
               int64_t entry) const;
   Value broadcastPair(OpBuilder &builder, Location loc, Value row, Value k,
                       bool half) const;
+  Value multiply(OpBuilder &builder, Location loc, Value sum, Value row,
+                 Value weights) const;
+  /// Whether one instruction takes all entries of a step.
+  bool isDot() const { return family != Family::Fma; }
+  bool isInteger() const {
+    return family == Family::Int16Dot || family == Family::Int8Dot;
+  }
 
   /// Position in the sums: `vector` counts all panels' vectors.
   size_t at(size_t row, size_t vector) const {
@@ -98,11 +105,11 @@ Value TileEmitter::widen(OpBuilder &builder, Location loc, Value packed,
       builder, loc, vectorOf(layout.level.lanes, builder.getF32Type()), wide);
 }
 
-/// The bf16 entries k and k + 1 of a row in every pair of lanes; with `half`,
+/// The entries of a step of a row in every lane of 32 bits; with `half`, bf16
 /// entry k and zero, since k + 1 lies beyond the row.
 Value TileEmitter::broadcastPair(OpBuilder &builder, Location loc, Value row,
                                  Value k, bool half) const {
-  Type bf16 = builder.getBF16Type();
+  Type element = cast<MemRefType>(a.getType()).getElementType();
   Type i32 = builder.getI32Type();
   Value pair;
   if (half) {
@@ -112,8 +119,9 @@ Value TileEmitter::broadcastPair(OpBuilder &builder, Location loc, Value row,
     pair = arith::ExtUIOp::create(builder, loc, i32, bits);
   } else {
     // A vector load, because rows need not be aligned to whole pairs.
-    Value entries = vector::LoadOp::create(builder, loc, vectorOf(2, bf16), a,
-                                           ValueRange{row, k});
+    Value entries = vector::LoadOp::create(builder, loc,
+                                           vectorOf(layout.pairing(), element),
+                                           a, ValueRange{row, k});
     Value bits =
         vector::BitCastOp::create(builder, loc, vectorOf(1, i32), entries);
     pair = vector::ExtractOp::create(builder, loc, bits, 0);
@@ -121,8 +129,59 @@ Value TileEmitter::broadcastPair(OpBuilder &builder, Location loc, Value row,
   int64_t lanes = layout.level.lanes;
   Value all =
       vector::BroadcastOp::create(builder, loc, vectorOf(lanes, i32), pair);
-  return vector::BitCastOp::create(builder, loc, vectorOf(2 * lanes, bf16),
-                                   all);
+  return vector::BitCastOp::create(
+      builder, loc, vectorOf(layout.pairing() * lanes, element), all);
+}
+
+/// Entry `number` of every lane, as i32.
+static Value extractEntry(OpBuilder &builder, Location loc, Value lanes,
+                          int64_t number, int64_t bits, bool isSigned) {
+  auto shift = [&](int64_t by) -> Value {
+    auto type = cast<VectorType>(lanes.getType());
+    return arith::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(type, builder.getI32IntegerAttr(by)));
+  };
+  Value top = arith::ShLIOp::create(builder, loc, lanes,
+                                    shift(32 - bits * (number + 1)));
+  if (isSigned)
+    return arith::ShRSIOp::create(builder, loc, top, shift(32 - bits));
+  return arith::ShRUIOp::create(builder, loc, top, shift(32 - bits));
+}
+
+/// sum + row . weights, lane by lane.
+Value TileEmitter::multiply(OpBuilder &builder, Location loc, Value sum,
+                            Value row, Value weights) const {
+  if (family == Family::Fma)
+    return vector::FMAOp::create(builder, loc, row, weights, sum);
+  if (family == Family::Bf16Dot)
+    return x86vector::DotBF16Op::create(builder, loc, sum.getType(), sum, row,
+                                        weights);
+  auto call = [&](StringRef name, ValueRange operands) -> Value {
+    return LLVM::CallIntrinsicOp::create(builder, loc, sum.getType(),
+                                         builder.getStringAttr(name), operands)
+        .getResult(0);
+  };
+  bool bytes = family == Family::Int8Dot;
+  if (layout.level.emulated) {
+    Value a = vector::BitCastOp::create(builder, loc, sum.getType(), row);
+    Value b = vector::BitCastOp::create(builder, loc, sum.getType(), weights);
+    int64_t bits = 32 / layout.pairing();
+    for (int64_t entry = 0; entry < layout.pairing(); ++entry) {
+      Value product = arith::MulIOp::create(
+          builder, loc, extractEntry(builder, loc, a, entry, bits, !bytes),
+          extractEntry(builder, loc, b, entry, bits, true));
+      sum = arith::AddIOp::create(builder, loc, sum, product);
+    }
+    return sum;
+  }
+  if (bytes)
+    return call("llvm.x86.avx512.vpdpbusd.512", {sum, row, weights});
+  Value products =
+      call(layout.level.lanes == 16 ? "llvm.x86.avx512.pmaddw.d.512"
+                                    : "llvm.x86.avx2.pmadd.wd",
+           {row, weights});
+  return arith::AddIOp::create(builder, loc, sum, products);
 }
 
 /// Keeps LLVM's scheduler from hoisting the loads that follow: with all
@@ -146,7 +205,12 @@ Value TileEmitter::loadWeights(OpBuilder &builder, Location loc, Value step,
       ValueRange{panels[vector / layout.vectors()], step,
                  constant(builder, loc, vector % layout.vectors()),
                  constant(builder, loc, 0)});
-  if (family == Family::Bf16Dot)
+  if (family == Family::Int16Dot)
+    return arith::ExtSIOp::create(
+        builder, loc,
+        vectorOf(layout.level.lanes * layout.pairing(), builder.getI16Type()),
+        packed);
+  if (isDot())
     return packed;
   return widen(builder, loc, packed, entry);
 }
@@ -158,7 +222,7 @@ Value TileEmitter::loadRow(OpBuilder &builder, Location loc, Value step,
   if (layout.pairing() != 1)
     k = arith::MulIOp::create(builder, loc, step,
                               constant(builder, loc, layout.pairing()));
-  if (family == Family::Bf16Dot)
+  if (isDot())
     return broadcastPair(builder, loc, rows[row], k, half);
   Type f32 = builder.getF32Type();
   Value value = memref::LoadOp::create(
@@ -192,18 +256,13 @@ void TileEmitter::emitPrefetch(OpBuilder &builder, Location loc,
 
 void TileEmitter::emitStep(OpBuilder &builder, Location loc, Value step,
                            bool half, Sums &sums) const {
-  bool pairs = family == Family::Bf16Dot;
-  int64_t entries = pairs || half ? 1 : layout.pairing();
+  int64_t entries = isDot() || half ? 1 : layout.pairing();
   size_t vectors = panels.size() * layout.vectors();
   for (int64_t entry = 0; entry < entries; ++entry) {
     auto accumulate = [&](size_t row, Value value, size_t vector,
                           Value weights) {
       Value &sum = sums[at(row, vector)];
-      if (pairs)
-        sum = x86vector::DotBF16Op::create(builder, loc, sum.getType(), sum,
-                                           value, weights);
-      else
-        sum = vector::FMAOp::create(builder, loc, value, weights, sum);
+      sum = multiply(builder, loc, sum, value, weights);
     };
     // The second half of a pair is loaded again rather than kept.
     emitFence(builder, loc);
@@ -233,7 +292,7 @@ void TileEmitter::emitStep(OpBuilder &builder, Location loc, Value step,
 /// own instructions, and no more, because code is slow to compile.
 int64_t TileEmitter::unrolledSteps(size_t sums) const {
   constexpr int64_t kBody = 24;
-  int64_t entries = family == Family::Bf16Dot ? 1 : layout.pairing();
+  int64_t entries = isDot() ? 1 : layout.pairing();
   int64_t steps = llvm::divideCeil(kBody, sums * entries);
   return std::min(steps, layout.level.unroll);
 }
@@ -241,14 +300,17 @@ int64_t TileEmitter::unrolledSteps(size_t sums) const {
 /// All steps from zero sums.
 TileEmitter::Sums TileEmitter::emit(OpBuilder &builder, Location loc,
                                     bool prefetch) const {
-  VectorType sumType = vectorOf(layout.level.lanes, builder.getF32Type());
+  VectorType sumType =
+      vectorOf(layout.level.lanes, isInteger() ? Type(builder.getI32Type())
+                                               : Type(builder.getF32Type()));
   Value zero =
       arith::ConstantOp::create(builder, loc, builder.getZeroAttr(sumType));
   Sums sums(panels.size() * rows.size() * layout.vectors(), zero);
 
-  // The last step is special if K is odd and entries are paired.
+  // The last step is special if K is odd and entries are paired; quantised rows
+  // are as long as the steps, and what is beyond K meets weights of 0.
   int64_t steps = layout.steps();
-  int64_t wholeSteps = layout.inputs / layout.pairing();
+  int64_t wholeSteps = isInteger() ? steps : layout.inputs / layout.pairing();
   int64_t unroll = unrolledSteps(sums.size());
   int64_t looped = wholeSteps / unroll * unroll;
   if (looped > 0) {

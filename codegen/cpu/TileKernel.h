@@ -8,8 +8,8 @@
 
 namespace moe::cpu {
 
-/// Emits the loop over K and returns the sums, vector<lanes x f32> each, in the
-/// order [panel][row][vector of the panel].
+/// Emits the loop over K and returns the sums, vector<lanes x f32> each (i32
+/// for quantised weights), in the order [panel][row][vector of the panel].
 ///
 /// `a` as in MatmulBlock, `rows` its row indices; `view` the packed weights as
 /// PackedLayout::viewType, `panels` indices of its first dimension. `prefetch`

@@ -61,20 +61,45 @@ static void plan(PlanOp op, Frame &frame) {
   frame.set(op.getRows(), Tensor(ids.shape, std::move(rows)));
 }
 
+/// What is left of weights [groups, outputs, inputs] whose outputs have 8-bit
+/// entries with one scale each. Computed in f32, as when weights are loaded.
+static void roundToEntries(Tensor &weight) {
+  int64_t inputs = weight.shape[2];
+  for (double *row = weight.floats().data(),
+              *end = row + weight.floats().size();
+       row != end; row += inputs) {
+    float largest = 0;
+    for (int64_t k = 0; k < inputs; ++k)
+      largest = std::isnan(row[k]) || std::isnan(largest)
+                    ? NAN
+                    : std::max(largest, std::abs(static_cast<float>(row[k])));
+    float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
+    for (int64_t k = 0; k < inputs; ++k) {
+      float entry = std::nearbyintf(static_cast<float>(row[k]) * inverse);
+      row[k] = scale * std::fmin(std::fmax(entry, -127.0F), 127.0F);
+    }
+  }
+}
+
 // Every weight as [groups, outputs, inputs]; in the interpreter packing changes
-// nothing else.
+// nothing else but what quantising rounds.
 static void pack(PackOp op, Frame &frame) {
   PackedType type = op.getPacked().getType();
   Packed packed;
   for (mlir::Value value : op.getWeights()) {
     const Tensor &weight = frame.tensor(value);
     int64_t outputs = type.getOutputs(), inputs = type.getInputs();
-    packed.weights.push_back(std::make_shared<const Tensor>(rearrange(
-        weight, type.getShape(),
-        [&](ArrayRef<int64_t> i) { // i = group, output, input
-          return op.getInOut() ? (i[0] * inputs + i[2]) * outputs + i[1]
+    Tensor arranged =
+        rearrange(weight, type.getShape(),
+                  [&](ArrayRef<int64_t> i) { // i = group, output, input
+                    return op.getInOut()
+                               ? (i[0] * inputs + i[2]) * outputs + i[1]
                                : (i[0] * outputs + i[1]) * inputs + i[2];
-        })));
+                  });
+    if (type.getElementType().isInteger())
+      roundToEntries(arranged);
+    packed.weights.push_back(
+        std::make_shared<const Tensor>(std::move(arranged)));
   }
   frame.set(op.getPacked(), toValue(std::move(packed)));
 }

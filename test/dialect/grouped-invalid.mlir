@@ -20,8 +20,8 @@ func.func private @type(!grouped.packed<?x256x128xbf16, 1>)
 // -----
 
 // !grouped.packed (C2)
-// expected-error @below {{packed weights hold 'i8', expected f64, f32, f16 or bf16}}
-func.func private @type(!grouped.packed<8x256x128xi8, 1>)
+// expected-error @below {{packed weights hold 'i16', expected f64, f32, f16, bf16 or i8}}
+func.func private @type(!grouped.packed<8x256x128xi16, 1>)
 
 // -----
 

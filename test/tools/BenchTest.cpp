@@ -23,7 +23,7 @@ std::string failureOf(const char *text) {
 Report smallReport() {
   Result result{};
   result.shape = {64, 32, 8, 2};
-  result.dtype = MOERT_BF16;
+  result.precision = Precision::Bf16;
   result.tokens = 16;
   result.level = "avx2";
   result.milliseconds = {2, 1, 3};
@@ -60,7 +60,8 @@ TEST(BenchShape, CountsOperationsAndBytes) {
   Shape shape{4, 3, 5, 2};
   // Router 4*5, two experts of 3*4*3 multiply-adds, for 7 tokens.
   EXPECT_EQ(shape.operations(7), 2 * 7 * (20 + 2 * 36));
-  EXPECT_EQ(shape.weightBytes(2.5, MOERT_BF16), 2 * (20 + 2.5 * 36));
+  EXPECT_EQ(shape.weightBytes(2.5, Precision::Bf16), 2 * (20 + 2.5 * 36));
+  EXPECT_EQ(shape.weightBytes(2.5, Precision::Q8), 2 * 20 + 2.5 * 36);
 }
 
 TEST(BenchSpread, MedianOfOddAndEven) {
@@ -108,13 +109,15 @@ TEST(BenchReport, MarkdownMarksTheNearerLimit) {
 }
 
 TEST(BenchCeiling, FollowsLevelAndElementType) {
-  Ceiling ceiling{1, 2, 3, 4, 5};
-  EXPECT_EQ(ceiling.operations("avx2", MOERT_BF16), 1);
-  EXPECT_EQ(ceiling.operations("avx512", MOERT_BF16), 2);
-  EXPECT_EQ(ceiling.operations("avx512bf16", MOERT_F32), 2);
-  EXPECT_EQ(ceiling.operations("avx512bf16", MOERT_BF16), 3);
+  Ceiling ceiling{1, 2, 3, 6, 4, 5};
+  EXPECT_EQ(ceiling.operations("avx2", Precision::Bf16), 1);
+  EXPECT_EQ(ceiling.operations("avx512", Precision::Bf16), 2);
+  EXPECT_EQ(ceiling.operations("avx512bf16", Precision::F32), 2);
+  EXPECT_EQ(ceiling.operations("avx512bf16", Precision::Bf16), 3);
+  EXPECT_EQ(ceiling.operations("avx512bf16", Precision::Q8), 6);
+  EXPECT_EQ(ceiling.operations("avx512", Precision::Q8), 2);
   EXPECT_EQ(ceiling.bytes(), 5);
-  EXPECT_EQ(between(ceiling, {3, 2, 3, 4, 5}).fma256, 2);
+  EXPECT_EQ(between(ceiling, {3, 2, 3, 6, 4, 5}).fma256, 2);
 }
 
 TEST(BenchCeiling, MeasuresThisMachine) {

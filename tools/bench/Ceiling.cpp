@@ -79,6 +79,23 @@ __attribute__((target("avx512f,avx512vl,avx512bf16"))) void dot512() {
   floatSink = _mm512_cvtss_f32(sum[0]);
 }
 
+__attribute__((target("avx512f,avx512vl,avx512vnni"))) void dotBytes512() {
+  __m512i a = _mm512_set1_epi8(3);
+  __m512i sum[24];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 24; ++i)
+    sum[i] = _mm512_set1_epi32(i);
+  for (int64_t step = 0; step < fmaSteps / 2; ++step) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 24; ++i)
+      sum[i] = _mm512_dpbusd_epi32(sum[i], a, a);
+  }
+#pragma clang loop unroll(full)
+  for (int i = 1; i < 24; ++i)
+    sum[0] = _mm512_add_epi32(sum[0], sum[i]);
+  integerSink = _mm512_cvtsi512_si32(sum[0]);
+}
+
 /// Adds up `bytes` bytes in `streams` pieces side by side, a cache line of each
 /// in turn.
 template <int streams>
@@ -126,19 +143,23 @@ double operationRate(int threads, void (*kernel)(), int64_t operations) {
 }
 } // namespace
 
-double Ceiling::operations(std::string_view level, moert::Dtype dtype) const {
+double Ceiling::operations(std::string_view level, Precision precision) const {
   if (level == "avx2")
     return fma256;
-  if (level == "avx512bf16" && dtype == MOERT_BF16)
+  if (level == "avx512bf16" && precision == Precision::Bf16)
     return std::max(dot512, fma512);
+  if (level == "avx512bf16" && precision == Precision::Q8)
+    return bytes512;
   return fma512;
 }
 
 Ceiling between(const Ceiling &before, const Ceiling &after) {
-  return {
-      (before.fma256 + after.fma256) / 2, (before.fma512 + after.fma512) / 2,
-      (before.dot512 + after.dot512) / 2, (before.stream1 + after.stream1) / 2,
-      (before.stream8 + after.stream8) / 2};
+  return {(before.fma256 + after.fma256) / 2,
+          (before.fma512 + after.fma512) / 2,
+          (before.dot512 + after.dot512) / 2,
+          (before.bytes512 + after.bytes512) / 2,
+          (before.stream1 + after.stream1) / 2,
+          (before.stream8 + after.stream8) / 2};
 }
 
 CeilingMeter::CeilingMeter(int threads)
@@ -168,6 +189,9 @@ Ceiling CeilingMeter::measure() {
         operationRate(threads, multiplyAdd512, fmaSteps / 2 * 24 * 16 * 2);
   if (__builtin_cpu_supports("avx512bf16"))
     ceiling.dot512 = operationRate(threads, dot512, fmaSteps / 2 * 24 * 32 * 2);
+  if (__builtin_cpu_supports("avx512vnni"))
+    ceiling.bytes512 =
+        operationRate(threads, dotBytes512, fmaSteps / 2 * 24 * 64 * 2);
   ceiling.stream1 = readRate(1);
   ceiling.stream8 = readRate(8);
   return ceiling;

@@ -4,7 +4,7 @@
 #define MOE_TOOLS_BENCH_CEILING_H
 
 #include "runtime/Memory.h"
-#include "runtime/Types.h"
+#include "tools/bench/Shape.h"
 
 #include <string_view>
 
@@ -13,14 +13,16 @@ namespace moe::bench {
 /// 10^9 operations or bytes a second, all threads together; 0 where the CPU
 /// lacks the instructions.
 struct Ceiling {
-  double fma256 = 0;  // AVX2 f32 multiply-add
-  double fma512 = 0;  // AVX-512 f32 multiply-add
-  double dot512 = 0;  // AVX-512 vdpbf16ps
-  double stream1 = 0; // memory, one sequential stream a thread
-  double stream8 = 0; // memory, eight streams a thread
+  double fma256 = 0;   // AVX2 f32 multiply-add
+  double fma512 = 0;   // AVX-512 f32 multiply-add
+  double dot512 = 0;   // AVX-512 vdpbf16ps
+  double bytes512 = 0; // AVX-512 vpdpbusd
+  double stream1 = 0;  // memory, one sequential stream a thread
+  double stream8 = 0;  // memory, eight streams a thread
 
-  /// The best that code of this level can do in this element type.
-  double operations(std::string_view level, moert::Dtype dtype) const;
+  /// The best that code of this level can do in this precision. Without
+  /// vpdpbusd, products of 8-bit entries are as fast as f32 multiply-adds.
+  double operations(std::string_view level, Precision precision) const;
   /// The faster way of reading.
   double bytes() const { return stream1 > stream8 ? stream1 : stream8; }
 };

@@ -47,14 +47,19 @@ public:
 
 /// Compiles for one level. The compiler's diagnostics go to our standard error.
 void runCompiler(const std::string &compiler, const std::string &level,
-                 const std::string &model, const std::string &artefact) {
-  std::string arguments[] = {compiler, model, "--level=" + level, "-o",
-                             artefact};
-  char *argv[] = {arguments[0].data(), arguments[1].data(), arguments[2].data(),
-                  arguments[3].data(), arguments[4].data(), nullptr};
+                 Precision precision, const std::string &model,
+                 const std::string &artefact) {
+  std::vector<std::string> arguments = {compiler, model, "--level=" + level,
+                                        "-o", artefact};
+  if (precision == Precision::Q8)
+    arguments.emplace_back("--weights-format=q8");
+  std::vector<char *> argv;
+  for (std::string &argument : arguments)
+    argv.push_back(argument.data());
+  argv.push_back(nullptr);
   pid_t child = 0;
-  if (int error = posix_spawnp(&child, compiler.c_str(), nullptr, nullptr, argv,
-                               environ))
+  if (int error = posix_spawnp(&child, compiler.c_str(), nullptr, nullptr,
+                               argv.data(), environ))
     moert::fail(MOERT_IO,
                 "{}: cannot be started: {} (--compiler=PATH names "
                 "another moe-compile)",
@@ -112,24 +117,25 @@ Layer::Session Layer::open(const char *function, const moert_weights *weights,
   return Session(session);
 }
 
-Layer::Layer(const Shape &shape, Dtype dtype, const LayerOptions &options)
-    : layerShape(shape), layerDtype(dtype) {
+Layer::Layer(const Shape &shape, Precision precision,
+             const LayerOptions &options)
+    : layerShape(shape), layerPrecision(precision) {
   ScratchDirectory scratch;
   std::string model = scratch.path / "layer.mlir";
   std::string artefact = scratch.path / "layer.so";
   std::ofstream file(model);
-  file << modelText(shape, dtype);
+  file << modelText(shape, dtypeOf(precision));
   file.close();
   if (!file)
     moert::fail(MOERT_IO, "{}: cannot be written", model);
-  runCompiler(options.compiler, options.level, model, artefact);
+  runCompiler(options.compiler, options.level, precision, model, artefact);
 
   moert_error error;
   moert_module *opened = nullptr;
   check(moert_module_open(artefact.c_str(), &opened, &error), error);
   module.reset(opened);
 
-  RandomWeights random(shape, dtype);
+  RandomWeights random(shape, dtypeOf(precision));
   moert_weights *weights = nullptr;
   check(moert_weights_open(random.path().c_str(), &weights, &error), error);
   std::unique_ptr<moert_weights, Closer> owner(weights);
@@ -141,17 +147,18 @@ std::string Layer::level() const { return moert_session_level(layer.get()); }
 
 Batch Layer::makeBatch(int64_t tokens) const {
   Batch batch{tokens, {}, {}, {}, {}};
+  Dtype dtype = dtypeOf(layerPrecision);
   int64_t inputs = tokens <= 32 ? 8 : 1;
   RandomNumbers random(static_cast<uint64_t>(tokens));
   for (int64_t input = 0; input < inputs; ++input) {
-    Array rows(layerDtype, {tokens, layerShape.hidden}, "the rows");
+    Array rows(dtype, {tokens, layerShape.hidden}, "the rows");
     for (int64_t i = 0; i < rows.count(); ++i)
-      moert::storeElement(layerDtype,
-                          rows.data.data() + i * moert::dtypeBytes(layerDtype),
+      moert::storeElement(dtype,
+                          rows.data.data() + i * moert::dtypeBytes(dtype),
                           random.next());
     batch.rows.push_back(std::move(rows));
   }
-  batch.result = Array(layerDtype, {tokens, layerShape.hidden}, "the result");
+  batch.result = Array(dtype, {tokens, layerShape.hidden}, "the result");
   batch.ids = Array(MOERT_I32, {tokens, layerShape.choices}, "the choices");
   batch.weights = Array(MOERT_F32, {tokens, layerShape.choices}, "the weights");
 

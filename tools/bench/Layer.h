@@ -34,10 +34,10 @@ class Layer {
 public:
   /// Writes the model, compiles it, makes weights and packs them. Fails as
   /// moe-compile and the runtime do.
-  Layer(const Shape &shape, moert::Dtype dtype, const LayerOptions &options);
+  Layer(const Shape &shape, Precision precision, const LayerOptions &options);
 
   const Shape &shape() const { return layerShape; }
-  moert::Dtype dtype() const { return layerDtype; }
+  Precision precision() const { return layerPrecision; }
   std::string level() const;
 
   /// MOERT_RUN_ERROR if the layer's result is not finite.
@@ -58,7 +58,7 @@ private:
                const LayerOptions &options) const;
 
   Shape layerShape;
-  moert::Dtype layerDtype;
+  Precision layerPrecision;
   std::unique_ptr<moert_module, Closer> module;
   Session layer;
   Session routing;

@@ -29,7 +29,7 @@ Result summarise(const Layer &layer, const Batch &batch, const Samples &samples,
                  const MeasureOptions &options) {
   Result result{};
   result.shape = layer.shape();
-  result.dtype = layer.dtype();
+  result.precision = layer.precision();
   result.tokens = batch.tokens;
   result.level = layer.level();
   result.threads = options.threads;
@@ -38,7 +38,7 @@ Result summarise(const Layer &layer, const Batch &batch, const Samples &samples,
 
   double operations = layer.shape().operations(batch.tokens) * 1e-9;
   double bytes =
-      layer.shape().weightBytes(batch.activeExperts, layer.dtype()) * 1e-9;
+      layer.shape().weightBytes(batch.activeExperts, layer.precision()) * 1e-9;
   auto spread = [&](auto value) {
     std::vector<double> values;
     for (size_t i = 0; i < samples.seconds.size(); ++i)
@@ -46,7 +46,7 @@ Result summarise(const Layer &layer, const Batch &batch, const Samples &samples,
     return spreadOf(std::move(values));
   };
   auto limit = [&](const Ceiling &ceiling) {
-    return ceiling.operations(result.level, result.dtype);
+    return ceiling.operations(result.level, result.precision);
   };
   result.milliseconds =
       spread([](double s, const Ceiling &, size_t) { return s * 1e3; });

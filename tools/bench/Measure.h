@@ -25,7 +25,7 @@ Spread spreadOf(std::vector<double> values);
 /// What is known about one batch after all rounds.
 struct Result {
   Shape shape;
-  moert::Dtype dtype;
+  Precision precision;
   int64_t tokens;
   std::string level;
   int threads;

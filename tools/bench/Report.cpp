@@ -15,7 +15,7 @@ double rounded(double value) { return std::stod(fmt::format("{:.4g}", value)); }
 
 Json fieldsOf(const Result &r) {
   return {{"shape", r.shape.text()},
-          {"dtype", moert::dtypeName(r.dtype)},
+          {"dtype", nameOf(r.precision)},
           {"tokens", r.tokens},
           {"level", r.level},
           {"threads", r.threads},
@@ -47,6 +47,7 @@ constexpr CeilingField ceilingFields[] = {
     {"fma_avx2", "GFLOP/s", "f32 multiply-add, AVX2", &Ceiling::fma256},
     {"fma_avx512", "GFLOP/s", "f32 multiply-add, AVX-512", &Ceiling::fma512},
     {"dot_avx512bf16", "GFLOP/s", "bf16 dot, AVX-512-BF16", &Ceiling::dot512},
+    {"dot_avx512vnni", "GOP/s", "int8 dot, AVX-512-VNNI", &Ceiling::bytes512},
     {"read_1_stream", "GB/s", "memory read, 1 stream a thread",
      &Ceiling::stream1},
     {"read_8_streams", "GB/s", "memory read, 8 streams a thread",
@@ -84,7 +85,7 @@ std::string markdown(const Report &report) {
     text += fmt::format(
         "| {} | {} | {} | {} | {:.4g} | {:.4g} … {:.4g} | {:.1f} | {} | {:.1f} "
         "| {} | {:.1f} % |\n",
-        r.shape.text(), moert::dtypeName(r.dtype), r.level, r.tokens,
+        r.shape.text(), nameOf(r.precision), r.level, r.tokens,
         r.milliseconds.median, r.milliseconds.least, r.milliseconds.most,
         r.operations.median, share(r.operationsShare.median, compute),
         r.bytes.median, share(r.bytesShare.median, !compute),

@@ -8,6 +8,23 @@ namespace moe::bench {
 
 using moert::Dtype;
 
+std::string_view nameOf(Precision precision) {
+  return precision == Precision::F32    ? "f32"
+         : precision == Precision::Bf16 ? "bf16"
+                                        : "q8";
+}
+
+std::optional<Precision> parsePrecision(std::string_view name) {
+  for (Precision precision : {Precision::F32, Precision::Bf16, Precision::Q8})
+    if (name == nameOf(precision))
+      return precision;
+  return std::nullopt;
+}
+
+Dtype dtypeOf(Precision precision) {
+  return precision == Precision::F32 ? MOERT_F32 : MOERT_BF16;
+}
+
 std::string Shape::text() const {
   return fmt::format("H{},F{},E{},k{}", hidden, inner, experts, choices);
 }
@@ -20,11 +37,13 @@ double Shape::operations(int64_t tokens) const {
          (router + static_cast<double>(choices) * expert);
 }
 
-double Shape::weightBytes(double activeExperts, Dtype dtype) const {
+double Shape::weightBytes(double activeExperts, Precision precision) const {
   double h = static_cast<double>(hidden);
-  double numbers = h * static_cast<double>(experts) +
-                   activeExperts * 3.0 * h * static_cast<double>(inner);
-  return numbers * static_cast<double>(moert::dtypeBytes(dtype));
+  auto number = static_cast<double>(moert::dtypeBytes(dtypeOf(precision)));
+  double router = h * static_cast<double>(experts) * number;
+  double weights = 3.0 * h * static_cast<double>(inner);
+  return router +
+         activeExperts * weights * (precision == Precision::Q8 ? 1.0 : number);
 }
 
 Shape parseShape(std::string_view text, std::string_view option) {

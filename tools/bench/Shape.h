@@ -6,10 +6,23 @@
 #include "runtime/Types.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace moe::bench {
+
+/// What rows and experts' weights are made of.
+enum class Precision {
+  F32,
+  Bf16,
+  Q8, // bf16 rows and weights, which moe-compile makes 8-bit entries
+};
+/// f32, bf16 or q8.
+std::string_view nameOf(Precision precision);
+std::optional<Precision> parsePrecision(std::string_view name);
+/// Of the rows, and of the weights in the checkpoint.
+moert::Dtype dtypeOf(Precision precision);
 
 struct Shape {
   int64_t hidden;  // H
@@ -25,7 +38,7 @@ struct Shape {
   double operations(int64_t tokens) const;
   /// Of the router's weights and of the experts that have tokens; what must
   /// come from memory when nothing is in the caches.
-  double weightBytes(double activeExperts, moert::Dtype dtype) const;
+  double weightBytes(double activeExperts, Precision precision) const;
 };
 
 /// Reads "H2048,F1024,E64,k8", in any order. MOERT_USAGE, beginning with

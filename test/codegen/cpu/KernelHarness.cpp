@@ -37,7 +37,7 @@ std::vector<cpu::Level> runnableLevels() {
                       : features["avx512f"] && features["avx512bw"] &&
                             features["avx512dq"] && features["avx512vl"];
     if (level.bf16Dot)
-      native = native && features["avx512bf16"];
+      native = native && features["avx512bf16"] && features["avx512vnni"];
     if (native)
       result.push_back(level);
     if (level.lanes != cpu::levels()[0].lanes)

@@ -22,7 +22,7 @@ namespace {
 
 struct Case {
   int64_t experts, outputs, inputs, weights;
-  const char *a, *stored, *packed; // element types
+  const char *a, *stored, *packed; // element types; rows of i8: quantised
   bool inOut, gathered;
   int64_t padding; // of rows of A, in elements
 };
@@ -31,6 +31,8 @@ Type typeOf(StringRef name) {
   Builder builder(&context());
   if (name == "f32")
     return builder.getF32Type();
+  if (name == "i8")
+    return builder.getI8Type();
   return name == "f16" ? Type(builder.getF16Type())
                        : Type(builder.getBF16Type());
 }
@@ -52,6 +54,10 @@ private:
                   k];
   }
   void pack();
+  /// What quantising leaves of the weights of one output.
+  void quantizeWeights(double *weights) const;
+  /// Writes entry k of a quantised row; returns what it stands for.
+  double storeEntry(void *row, int64_t k, float scale);
 
   Case test;
   Type a, stored;
@@ -65,6 +71,11 @@ CompiledCase::CompiledCase(const cpu::Level &level, const Case &test)
     : test(test), a(typeOf(test.a)), stored(typeOf(test.stored)) {
   layout = {test.experts, test.outputs,        test.inputs,
             test.weights, typeOf(test.packed), level};
+  if (layout.isQuantized()) {
+    a = IntegerType::get(&context(), level.int8Dot ? 8 : 16);
+    this->test.padding =
+        layout.steps() * layout.pairing() - test.inputs + test.padding;
+  }
   kernels = Kernels::compile(level, [&](OpBuilder &builder, ModuleOp module) {
     Location loc = builder.getUnknownLoc();
     int64_t dynamic = ShapedType::kDynamic;
@@ -87,17 +98,24 @@ CompiledCase::CompiledCase(const cpu::Level &level, const Case &test)
 
     Type rows = MemRefType::get(
         {dynamic, test.inputs}, a,
-        StridedLayoutAttr::get(&context(), 0, {test.inputs + test.padding, 1}));
+        StridedLayoutAttr::get(&context(), 0,
+                               {test.inputs + this->test.padding, 1}));
     Type results = MemRefType::get({test.weights, dynamic, test.outputs},
                                    builder.getF32Type());
     addFunction(
         builder, module, "moe_matmul",
-        {rows, ids, bytes, index, index, index, index, index, results, ids},
+        {rows, ids, bytes, index, index, index, index, index, results, ids,
+         MemRefType::get({dynamic}, builder.getF32Type())},
         [&](OpBuilder &builder, ValueRange args) {
-          cpu::MatmulBlock block{args[0], test.gathered ? args[1] : Value(),
-                                 args[2], args[3],
-                                 args[4], args[5],
-                                 args[6], args[7]};
+          cpu::MatmulBlock block{args[0],
+                                 layout.isQuantized() ? args[10] : Value(),
+                                 test.gathered ? args[1] : Value(),
+                                 args[2],
+                                 args[3],
+                                 args[4],
+                                 args[5],
+                                 args[6],
+                                 args[7]};
           cpu::emitMatmul(
               builder, loc, layout, block,
               [&](OpBuilder &builder, Location loc,
@@ -117,6 +135,26 @@ CompiledCase::CompiledCase(const cpu::Level &level, const Case &test)
   pack();
 }
 
+void CompiledCase::quantizeWeights(double *weights) const {
+  float largest = 0;
+  for (int64_t k = 0; k < test.inputs; ++k)
+    largest = std::max(largest, std::abs(static_cast<float>(weights[k])));
+  float inverse = largest > 0 ? 127 / largest : 0;
+  for (int64_t k = 0; k < test.inputs; ++k) {
+    float entry = std::nearbyint(static_cast<float>(weights[k]) * inverse);
+    weights[k] = static_cast<double>(largest / 127) * entry;
+  }
+}
+
+double CompiledCase::storeEntry(void *row, int64_t k, float scale) {
+  int64_t entry = static_cast<int64_t>(random() % 255) - 127;
+  if (a.isInteger(16))
+    static_cast<int16_t *>(row)[k] = static_cast<int16_t>(entry);
+  else
+    static_cast<uint8_t *>(row)[k] = static_cast<uint8_t>(entry + 128);
+  return static_cast<double>(scale) * static_cast<double>(entry);
+}
+
 void CompiledCase::pack() {
   std::normal_distribution<double> normal;
   int64_t size = test.experts * test.outputs * test.inputs;
@@ -134,10 +172,16 @@ void CompiledCase::pack() {
           double value =
               storeRounded(stored, source->as<char>(), at, normal(random));
           values[((w * test.experts + e) * test.outputs + n) * test.inputs +
-                 k] = storeRounded(layout.element, scratch.data(), 0, value);
+                 k] =
+              layout.isQuantized()
+                  ? value
+                  : storeRounded(layout.element, scratch.data(), 0, value);
         }
     source->makeReadOnly();
   }
+  if (layout.isQuantized())
+    for (size_t row = 0; row < values.size(); row += test.inputs)
+      quantizeWeights(values.data() + row);
   packed = std::make_unique<GuardedBuffer>(layout.bytes());
   memset(packed->as<char>(), 0x7f, layout.bytes());
   // In two ranges, as two threads would.
@@ -166,12 +210,19 @@ void CompiledCase::check(int64_t tokens, int64_t first, int64_t end,
   int64_t stride = test.inputs + test.padding;
   int64_t elements = tokens == 0 ? 0 : (tokens - 1) * stride + test.inputs;
   size_t width = a.getIntOrFloatBitWidth() / 8;
-  GuardedBuffer rows(elements * width);
+  if (layout.isQuantized()) // whole steps are read
+    elements = tokens * stride;
+  GuardedBuffer rows(elements * width), scales(tokens * 4);
   std::vector<double> rowValues(tokens * test.inputs);
-  for (int64_t t = 0; t < tokens; ++t)
+  for (int64_t t = 0; t < tokens; ++t) {
+    float scale = scales.as<float>()[t] = std::abs(normal(random));
     for (int64_t k = 0; k < test.inputs; ++k)
       rowValues[t * test.inputs + k] =
-          storeRounded(a, rows.as<char>(), t * stride + k, normal(random));
+          layout.isQuantized()
+              ? storeEntry(rows.as<char>() + t * stride * width, k, scale)
+              : storeRounded(a, rows.as<char>(), t * stride + k,
+                             normal(random));
+  }
   rows.makeReadOnly();
   int64_t count = test.gathered ? end : tokens;
   GuardedBuffer ids(count * 4), seen(count * 4);
@@ -194,7 +245,8 @@ void CompiledCase::check(int64_t tokens, int64_t first, int64_t end,
         .index(p)
         .index(std::min(p + panelsABlock, layout.panels()))
         .memref(results.as<char>(), {test.weights, count, test.outputs})
-        .memref(seen.as<char>(), {count});
+        .memref(seen.as<char>(), {count})
+        .memref(scales.as<char>(), {tokens});
     kernels->call("moe_matmul", arguments);
   }
   for (int64_t w = 0; w < test.weights; ++w)
@@ -300,6 +352,31 @@ TEST_P(MatmulTest, NarrowRows) {
 TEST_P(MatmulTest, LongSums) {
   CompiledCase compiled(
       GetParam(), {1, 64, 4099, 2, "f32", "bf16", "bf16", false, true, 16});
+  compiled.check(40, 0, 31, 3);
+}
+
+// 8-bit entries: every number of rows, tails of N and K, both layouts, weights
+// of an output that are all 0.
+TEST_P(MatmulTest, QuantizedWeights) {
+  int64_t turn = 0;
+  for (auto [outputs, inputs] : {std::pair<int64_t, int64_t>(150, 37),
+                                 {1, 1},
+                                 {31, 16},
+                                 {64, 18},
+                                 {67, 19}}) {
+    SCOPED_TRACE(testing::Message() << "N " << outputs << ", K " << inputs);
+    CompiledCase compiled(GetParam(), {2, outputs, inputs, 1 + turn % 3, "i8",
+                                       turn % 2 ? "bf16" : "f32", "i8",
+                                       turn % 2 == 1, turn != 1, 0});
+    for (int64_t rows = 0; rows <= (turn == 0 ? 14 : 5); ++rows)
+      compiled.check(17, 3, 3 + rows, turn == 2 ? 1 : 100);
+    ++turn;
+  }
+}
+
+TEST_P(MatmulTest, LongQuantizedSums) {
+  CompiledCase compiled(GetParam(),
+                        {1, 64, 4099, 2, "i8", "bf16", "i8", false, true, 0});
   compiled.check(40, 0, 31, 3);
 }
 

@@ -1,8 +1,8 @@
 """Runs functions of a model on random inputs with moe-run and with moe-interpret and compares all results.
 
 usage: agree.py MODEL.mlir ARTEFACT.so FUNCTION:T[,T...][:special] ... [-- options of the comparison]
-Every `?` becomes T; params get random values too. Special inputs tie often, and some are NaN, infinite or -0. Every level of $LEVELS and 1, 2 and 3 threads are run; threads must
-not change a bit.
+Every `?` becomes T; params get random values too. Special inputs tie often, and some are NaN, infinite or -0. Every level of
+$LEVELS and 1, 2 and 3 threads are run; threads must not change a bit. $REFERENCE is what moe-interpret runs, by default the model.
 """
 import itertools
 import json
@@ -98,6 +98,7 @@ def main():
         at = arguments.index("--")
         arguments, options = arguments[:at], arguments[at + 1:]
     model, artefact, runs = arguments[0], arguments[1], arguments[2:]
+    reference = os.environ.get("REFERENCE", model)
     random.seed(1)
     with tempfile.TemporaryDirectory() as folder:
         params = weights(model, f"{folder}/weights.safetensors")
@@ -127,9 +128,9 @@ def main():
                     npy(path, dtype, shape, values)
                     flags.append(f"--input=@{path}")
                 # One --output a result: as many as text lines.
-                results = len([l for l in run(["moe-interpret", model, *flags]).splitlines() if "=" in l])
+                results = len([l for l in run(["moe-interpret", reference, *flags]).splitlines() if "=" in l])
                 names = [f"{folder}/y{i}.npy" for i in range(results)]
-                run(["moe-interpret", model, *flags, *[f"--output=@{n}" for n in names]])
+                run(["moe-interpret", reference, *flags, *[f"--output=@{n}" for n in names]])
                 expected = [f"--expected_output=@{n}" for n in names]
                 for level in os.environ["LEVELS"].split(","):
                     bits = set()

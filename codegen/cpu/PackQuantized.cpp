@@ -1,0 +1,312 @@
+// Quantises columns one at a time: the largest weight first, then the entries.
+// Weights that are contiguous along K go sixteen at a time.
+
+#include "codegen/cpu/Pack.h"
+
+#include "codegen/cpu/Quantize.h"
+#include "codegen/cpu/VectorAccess.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+namespace {
+
+constexpr int64_t kBlock = 16;
+
+class QuantizedPacker {
+public:
+  QuantizedPacker(OpBuilder &builder, Location loc, const PackedLayout &layout,
+                  ValueRange sources, bool inOut, Value packed)
+      : builder(builder), loc(loc), layout(layout), sources(sources),
+        inOut(inOut), packed(packed) {
+    view = memref::ViewOp::create(builder, loc, layout.viewType(), packed,
+                                  constant(0), ValueRange{});
+  }
+
+  void emitPanels(Value begin, Value end);
+
+private:
+  /// One column of one weight: where it comes from and goes to.
+  struct Column {
+    Value source, expert, number;
+    Value panel, vector, lane;
+  };
+
+  Value constant(int64_t value) {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  }
+  Value add(Value a, Value b) {
+    return arith::AddIOp::create(builder, loc, a, b);
+  }
+  Value mul(Value a, int64_t b) {
+    return arith::MulIOp::create(builder, loc, a, constant(b));
+  }
+  VectorType blockOf(Type element) {
+    return VectorType::get({kBlock}, element);
+  }
+  /// body(number, carried) for [0, count) in steps of `step`; returns what is
+  /// carried out.
+  SmallVector<Value>
+  loop(int64_t count, int64_t step, ValueRange initial,
+       llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body);
+  void loop(int64_t count, llvm::function_ref<void(Value)> body) {
+    loop(count, 1, {}, [&](Value i, ValueRange) -> SmallVector<Value> {
+      body(i);
+      return {};
+    });
+  }
+
+  bool isContiguous(const Column &column) {
+    return !inOut &&
+           cast<MemRefType>(column.source.getType()).isLastDimUnitStride();
+  }
+  SmallVector<Value> index(const Column &column, Value k);
+  Value loadOne(const Column &column, Value k);
+  Value loadBlock(const Column &column, Value k, int64_t count);
+  Value largest(const Column &column);
+  Value storeEntries(const Column &column, Value inverse);
+  Value storeBlocks(const Column &column, Value inverse);
+  void storeTrailer(const Column &column, int64_t offset, Value number);
+  void emitColumn(const Column &column);
+  void emitNothing(const Column &column);
+  Value zero() {
+    return arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(0));
+  }
+
+  OpBuilder &builder;
+  Location loc;
+  const PackedLayout &layout;
+  ValueRange sources;
+  bool inOut;
+  Value packed, view;
+};
+
+} // namespace
+
+SmallVector<Value> QuantizedPacker::loop(
+    int64_t count, int64_t step, ValueRange initial,
+    llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+  auto op = scf::ForOp::create(
+      builder, loc, constant(0), constant(count), constant(step), initial,
+      [&](OpBuilder &, Location, Value i, ValueRange carried) {
+        OpBuilder::InsertionGuard guard(builder);
+        builder.setInsertionPointToEnd(i.getParentBlock());
+        scf::YieldOp::create(builder, loc, body(i, carried));
+      });
+  return SmallVector<Value>(op.getResults());
+}
+
+SmallVector<Value> QuantizedPacker::index(const Column &column, Value k) {
+  SmallVector<Value> result;
+  if (cast<MemRefType>(column.source.getType()).getRank() == 3)
+    result.push_back(column.expert);
+  if (inOut)
+    result.append({k, column.number});
+  else
+    result.append({column.number, k});
+  return result;
+}
+
+Value QuantizedPacker::loadOne(const Column &column, Value k) {
+  Value weight =
+      memref::LoadOp::create(builder, loc, column.source, index(column, k));
+  return convertFloat(builder, loc, weight, builder.getF32Type());
+}
+
+/// `count` weights from k on, 0 in the other lanes.
+Value QuantizedPacker::loadBlock(const Column &column, Value k, int64_t count) {
+  Type element = cast<MemRefType>(column.source.getType()).getElementType();
+  Value weights = loadLanes(builder, loc, blockOf(element), column.source,
+                            index(column, k), count);
+  return convertFloat(builder, loc, weights, builder.getF32Type());
+}
+
+/// The largest |weight|; NaN if one is.
+Value QuantizedPacker::largest(const Column &column) {
+  if (!isContiguous(column))
+    return loop(layout.inputs, 1, zero(),
+                [&](Value k, ValueRange so) -> SmallVector<Value> {
+                  Value size =
+                      math::AbsFOp::create(builder, loc, loadOne(column, k));
+                  return {arith::MaximumFOp::create(builder, loc, so[0], size)};
+                })[0];
+  VectorType floats = blockOf(builder.getF32Type());
+  Value found =
+      arith::ConstantOp::create(builder, loc, builder.getZeroAttr(floats));
+  auto with = [&](Value found, Value k, int64_t count) -> Value {
+    Value sizes =
+        math::AbsFOp::create(builder, loc, loadBlock(column, k, count));
+    return arith::MaximumFOp::create(builder, loc, found, sizes);
+  };
+  int64_t whole = layout.inputs / kBlock * kBlock;
+  if (whole > 0)
+    found = loop(whole, kBlock, found,
+                 [&](Value k, ValueRange so) -> SmallVector<Value> {
+                   return {with(so[0], k, kBlock)};
+                 })[0];
+  if (whole < layout.inputs)
+    found = with(found, constant(whole), layout.inputs - whole);
+  return vector::ReductionOp::create(builder, loc,
+                                     vector::CombiningKind::MAXIMUMF, found);
+}
+
+/// Writes all entries one by one and returns their sum.
+Value QuantizedPacker::storeEntries(const Column &column, Value inverse) {
+  int64_t pairing = layout.pairing();
+  Value none = arith::ConstantIntOp::create(builder, loc, 0, 32);
+  return loop(
+      layout.steps() * pairing, 1, none,
+      [&](Value k, ValueRange so) -> SmallVector<Value> {
+        Value exists =
+            arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, k,
+                                  constant(layout.inputs));
+        auto choice = scf::IfOp::create(builder, loc, builder.getI32Type(),
+                                        exists, /*withElseRegion=*/true);
+        {
+          OpBuilder::InsertionGuard guard(builder);
+          builder.setInsertionPointToStart(choice.thenBlock());
+          scf::YieldOp::create(
+              builder, loc,
+              quantize(builder, loc, loadOne(column, k), inverse));
+          builder.setInsertionPointToStart(choice.elseBlock());
+          scf::YieldOp::create(builder, loc, none);
+        }
+        Value entry = choice.getResult(0);
+        Value step = arith::DivUIOp::create(builder, loc, k, constant(pairing));
+        Value place =
+            arith::RemUIOp::create(builder, loc, k, constant(pairing));
+        memref::StoreOp::create(
+            builder, loc,
+            arith::TruncIOp::create(builder, loc, builder.getI8Type(), entry),
+            view,
+            ValueRange{column.panel, step, column.vector,
+                       add(mul(column.lane, pairing), place)});
+        return {arith::AddIOp::create(builder, loc, so[0], entry)};
+      })[0];
+}
+
+/// The same by blocks along K.
+Value QuantizedPacker::storeBlocks(const Column &column, Value inverse) {
+  int64_t pairing = layout.pairing();
+  VectorType integers = blockOf(builder.getI32Type());
+  Value inverses = vector::BroadcastOp::create(
+      builder, loc, blockOf(builder.getF32Type()), inverse);
+  auto store = [&](Value sums, Value k, int64_t count) -> Value {
+    Value entries =
+        quantize(builder, loc, loadBlock(column, k, count), inverses);
+    Value bytes = arith::TruncIOp::create(
+        builder, loc, blockOf(builder.getI8Type()), entries);
+    Value first = arith::DivUIOp::create(builder, loc, k, constant(pairing));
+    int64_t steps = llvm::divideCeil(count, pairing);
+    for (int64_t i = 0; i < steps; ++i) {
+      Value step = vector::ExtractStridedSliceOp::create(
+          builder, loc, bytes, ArrayRef<int64_t>{i * pairing},
+          ArrayRef<int64_t>{pairing}, ArrayRef<int64_t>{1});
+      vector::StoreOp::create(builder, loc, step, view,
+                              ValueRange{column.panel, add(first, constant(i)),
+                                         column.vector,
+                                         mul(column.lane, pairing)});
+    }
+    return arith::AddIOp::create(builder, loc, sums, entries);
+  };
+  Value sums =
+      arith::ConstantOp::create(builder, loc, builder.getZeroAttr(integers));
+  int64_t whole = layout.inputs / kBlock * kBlock;
+  if (whole > 0)
+    sums = loop(whole, kBlock, sums,
+                [&](Value k, ValueRange so) -> SmallVector<Value> {
+                  return {store(so[0], k, kBlock)};
+                })[0];
+  if (whole < layout.inputs)
+    sums = store(sums, constant(whole), layout.inputs - whole);
+  return vector::ReductionOp::create(builder, loc, vector::CombiningKind::ADD,
+                                     sums);
+}
+
+/// A number of 32 bits of the column, at `offset` in its panel.
+void QuantizedPacker::storeTrailer(const Column &column, int64_t offset,
+                                   Value number) {
+  Value at = add(mul(column.panel, layout.panelBytes()), constant(offset));
+  Value place = add(mul(column.vector, layout.level.lanes), column.lane);
+  Value bits = vector::FromElementsOp::create(
+      builder, loc, VectorType::get({1}, number.getType()), number);
+  Value bytes = vector::BitCastOp::create(
+      builder, loc, VectorType::get({4}, builder.getI8Type()), bits);
+  vector::StoreOp::create(builder, loc, bytes, packed, add(at, mul(place, 4)));
+}
+
+void QuantizedPacker::emitColumn(const Column &column) {
+  Value most = largest(column);
+  Value inverse = inverseScale(builder, loc, most);
+  Value sum = isContiguous(column) ? storeBlocks(column, inverse)
+                                   : storeEntries(column, inverse);
+  storeTrailer(column, layout.scalesOffset(), scaleOf(builder, loc, most));
+  if (layout.level.int8Dot)
+    storeTrailer(column, layout.sumsOffset(),
+                 arith::MulIOp::create(
+                     builder, loc, sum,
+                     arith::ConstantIntOp::create(builder, loc, 128, 32)));
+}
+
+/// A column beyond the last: zeros.
+void QuantizedPacker::emitNothing(const Column &column) {
+  int64_t pairing = layout.pairing();
+  Value none = arith::ConstantIntOp::create(builder, loc, 0, 8);
+  loop(layout.steps(), [&](Value step) {
+    for (int64_t entry = 0; entry < pairing; ++entry)
+      memref::StoreOp::create(
+          builder, loc, none, view,
+          ValueRange{column.panel, step, column.vector,
+                     add(mul(column.lane, pairing), constant(entry))});
+  });
+  storeTrailer(column, layout.scalesOffset(), zero());
+  if (layout.level.int8Dot)
+    storeTrailer(column, layout.sumsOffset(), zero());
+}
+
+void QuantizedPacker::emitPanels(Value begin, Value end) {
+  int64_t panels = layout.panels(), perWeight = layout.vectorsPerWeight();
+  auto each = scf::ForOp::create(builder, loc, begin, end, constant(1));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(each.getBody());
+  Value panel = each.getInductionVar();
+  Value expert = arith::DivUIOp::create(builder, loc, panel, constant(panels));
+  Value first =
+      mul(arith::RemUIOp::create(builder, loc, panel, constant(panels)),
+          layout.panelColumns());
+  for (auto [w, source] : llvm::enumerate(sources))
+    loop(perWeight, [&, w = w, source = source](Value j) {
+      loop(layout.level.lanes, [&](Value lane) {
+        Value number = add(add(first, mul(j, layout.level.lanes)), lane);
+        Column column{
+            source, expert, number, panel, add(j, constant(w * perWeight)),
+            lane};
+        Value exists =
+            arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                                  number, constant(layout.outputs));
+        auto choice = scf::IfOp::create(builder, loc, exists,
+                                        /*withElseRegion=*/true);
+        OpBuilder::InsertionGuard guard(builder);
+        builder.setInsertionPointToStart(choice.thenBlock());
+        emitColumn(column);
+        builder.setInsertionPointToStart(choice.elseBlock());
+        emitNothing(column);
+      });
+    });
+}
+
+void emitQuantizedPack(OpBuilder &builder, Location loc,
+                       const PackedLayout &layout, ValueRange sources,
+                       bool inOut, Value packed, Value begin, Value end) {
+  QuantizedPacker(builder, loc, layout, sources, inOut, packed)
+      .emitPanels(begin, end);
+}
+
+} // namespace moe::cpu

@@ -1,0 +1,53 @@
+// See Quantize.h.
+
+#include "codegen/cpu/Quantize.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+static Value constantLike(OpBuilder &builder, Location loc, Type type,
+                          double value) {
+  TypedAttr attribute = FloatAttr::get(getElementTypeOrSelf(type), value);
+  if (auto vector = dyn_cast<VectorType>(type))
+    attribute = DenseElementsAttr::get(vector, Attribute(attribute));
+  return arith::ConstantOp::create(builder, loc, attribute);
+}
+
+Value inverseScale(OpBuilder &builder, Location loc, Value largest) {
+  Type type = largest.getType();
+  Value zero = constantLike(builder, loc, type, 0);
+  Value some = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OGT,
+                                     largest, zero);
+  Value inverse = arith::DivFOp::create(
+      builder, loc, constantLike(builder, loc, type, kLargestEntry), largest);
+  return arith::SelectOp::create(builder, loc, some, inverse, zero);
+}
+
+Value scaleOf(OpBuilder &builder, Location loc, Value largest) {
+  return arith::DivFOp::create(
+      builder, loc, largest,
+      constantLike(builder, loc, largest.getType(), kLargestEntry));
+}
+
+Value quantize(OpBuilder &builder, Location loc, Value x, Value inverse) {
+  Type type = x.getType();
+  Value scaled = arith::MulFOp::create(builder, loc, x, inverse);
+  Value rounded = math::RoundEvenOp::create(builder, loc, scaled);
+  // maxnumf and minnumf take the other operand for NaN.
+  Value low = constantLike(builder, loc, type, -kLargestEntry);
+  Value high = constantLike(builder, loc, type, kLargestEntry);
+  rounded = arith::MaxNumFOp::create(builder, loc, rounded, low);
+  rounded = arith::MinNumFOp::create(builder, loc, rounded, high);
+  Type integer = builder.getI32Type();
+  if (auto vector = dyn_cast<VectorType>(type))
+    integer = vector.clone(integer);
+  return arith::FPToSIOp::create(builder, loc, integer, rounded);
+}
+
+} // namespace moe::cpu

@@ -1,0 +1,41 @@
+// --moe-quantize-weights: packed weights of experts become 8-bit entries with
+// one scale per output.
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/Passes.h"
+
+using namespace mlir;
+using namespace moe;
+
+namespace moe {
+#define GEN_PASS_DEF_QUANTIZEWEIGHTS
+#include "passes/Passes.h.inc"
+} // namespace moe
+
+namespace {
+class QuantizeWeights : public moe::impl::QuantizeWeightsBase<QuantizeWeights> {
+public:
+  using QuantizeWeightsBase::QuantizeWeightsBase;
+
+  LogicalResult initialize(MLIRContext *context) override {
+    if (format != "q8")
+      return emitError(UnknownLoc::get(context))
+             << "quantises weights to '" << format << "', expected 'q8'";
+    return success();
+  }
+
+  void runOnOperation() override {
+    getOperation().walk([](grouped::PackOp pack) {
+      bool ofExperts = llvm::all_of(pack->getUsers(), [](Operation *user) {
+        auto matmul = dyn_cast<grouped::MatmulOp>(user);
+        return matmul && matmul.getOffsets();
+      });
+      if (!ofExperts || pack->use_empty())
+        return;
+      grouped::PackedType type = pack.getPacked().getType();
+      pack.getPacked().setType(grouped::PackedType::get(
+          type.getContext(), type.getShape(),
+          IntegerType::get(type.getContext(), 8), type.getWeights()));
+    });
+  }
+};
+} // namespace

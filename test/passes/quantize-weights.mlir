@@ -1,0 +1,38 @@
+// RUN: moe-opt --moe-quantize-weights %s | FileCheck %s
+// RUN: not moe-opt --moe-quantize-weights=format=q3 %s 2>&1 | FileCheck %s --check-prefix=CHECK-FORMAT
+// CHECK-FORMAT: error: quantises weights to 'q3', expected 'q8'
+!x = tensor<?x6xf32>
+!p = !grouped.packed<5x6x6xf32, 2>
+!q = !grouped.packed<1x6x6xbf16, 1>
+
+// Weights of experts, with all that stands beside them in one panel.
+// CHECK-LABEL: func.func @experts(
+// CHECK:         %[[P:.*]] = grouped.pack {{.*}} -> !grouped.packed<5x6x6xi8, 2>
+// CHECK:         grouped.matmul {{.*}} weights %[[P]] : (tensor<?x6xf32>, tensor<6xi32>, !grouped.packed<5x6x6xi8, 2>)
+func.func @experts(%x: !x, %offsets: tensor<6xi32>, %a: tensor<5x6x6xf32>, %b: tensor<5x6x6xf32>) -> !x {
+  %p = grouped.pack %a, %b : tensor<5x6x6xf32>, tensor<5x6x6xf32> -> !p
+  %y = grouped.matmul %x groups %offsets weights %p : (!x, tensor<6xi32>, !p) -> !x {
+  ^bb0(%u: f32, %v: f32):
+    %s = arith.mulf %u, %v : f32
+    grouped.yield rows(%s : f32)
+  }
+  return %y : !x
+}
+
+// CHECK-LABEL: func.func @not_dense_products(
+// CHECK:         grouped.pack {{.*}} -> !grouped.packed<1x6x6xbf16, 1>
+func.func @not_dense_products(%x: !x, %a: tensor<6x6xbf16>) -> !x {
+  %p = grouped.pack %a : tensor<6x6xbf16> -> !q
+  %y = grouped.matmul %x weights %p : (!x, !q) -> !x {
+  ^bb0(%u: f32):
+    grouped.yield rows(%u : f32)
+  }
+  return %y : !x
+}
+
+// CHECK-LABEL: func.func @not_unused(
+// CHECK:         grouped.pack {{.*}} -> !grouped.packed<1x6x6xbf16, 1>
+func.func @not_unused(%a: tensor<6x6xbf16>) -> !q {
+  %p = grouped.pack %a : tensor<6x6xbf16> -> !q
+  return %p : !q
+}
