@@ -257,9 +257,60 @@ private:
   }
 };
 
+/// A plan of one expert has one group, which is all rows: its loop is straight
+/// code, whatever the region does with its rows.
+class Straightening {
+public:
+  explicit Straightening(grouped::LoopOp loop)
+      : loop(loop), builder(loop), loc(loop.getLoc()) {}
+
+  void run() {
+    if (!loop.getOffsets().getDefiningOp<grouped::PlanOp>() ||
+        loop.getBounds() != ArrayRef<int64_t>{0, 1})
+      return;
+    auto yield = cast<grouped::YieldOp>(body().getTerminator());
+    for (Value value : yield.getEach())
+      if (!tensorOf(value).hasStaticShape())
+        return;
+    SmallVector<Value> arguments(loop.getRows());
+    for (Value each : loop.getEach())
+      arguments.push_back(tensor::CollapseShapeOp::create(
+          builder, loc, each, leading(tensorOf(each).getRank())));
+    IRRewriter rewriter(builder);
+    rewriter.inlineBlockBefore(&body(), loop, arguments);
+    SmallVector<Value> results(yield.getRows());
+    for (auto [value, result] : llvm::zip(
+             yield.getEach(), loop.getResults().drop_front(results.size())))
+      results.push_back(
+          tensor::ExpandShapeOp::create(builder, loc, result.getType(), value,
+                                        leading(tensorOf(result).getRank())));
+    loop.replaceAllUsesWith(results);
+    yield.erase();
+    loop.erase();
+  }
+
+private:
+  grouped::LoopOp loop;
+  OpBuilder builder;
+  Location loc;
+
+  Block &body() { return loop.getBodies().front().front(); }
+  /// Dimensions 0 and 1 of `rank` belong together.
+  static SmallVector<ReassociationIndices> leading(int64_t rank) {
+    if (rank == 1)
+      return {};
+    SmallVector<ReassociationIndices> groups = {{0, 1}};
+    for (int64_t d = 2; d < rank; ++d)
+      groups.push_back({d});
+    return groups;
+  }
+};
+
 class LiftExperts : public moe::impl::LiftExpertsBase<LiftExperts> {
 public:
   void runOnOperation() override {
+    getOperation().walk(
+        [](grouped::LoopOp loop) { Straightening(loop).run(); });
     // A loop inside a loop stays one: its weights may be slices of the outer
     // expert's, which cannot be packed once.
     SmallVector<grouped::LoopOp> loops;

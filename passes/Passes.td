@@ -127,7 +127,8 @@ def LiftExperts : Pass<"moe-lift-experts", "::mlir::func::FuncOp"> {
     %s = moe.silu %a : tensor<?x32xf32>
     ```
     A region that mixes rows (a reduction over rows, a gather of rows, `linalg`, an op unknown here), yields per-expert tensors, is one
-    of several ranges, or lies in such a loop itself stays a loop over experts: slower, and right.
+    of several ranges, or lies in such a loop itself stays a loop over experts: slower, and right. The loop over one expert alone
+    disappears in any case: its rows are all rows.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
 }

@@ -113,3 +113,44 @@ func.func @not_per_expert_results(%ids: !k, %x: !x) -> tensor<5x6xf32> {
   }
   return %y : tensor<5x6xf32>
 }
+
+// -----
+!x = tensor<?x6xf32>
+!i = tensor<?xi32>
+!k = tensor<?x1xi32>
+// One expert: its rows are all rows, also where they mix or where it yields a tensor of its own.
+// CHECK-LABEL: func.func @lifts_the_only_expert(
+// CHECK-SAME:    %{{.*}}: tensor<?x1xi32>, %[[X:.*]]: tensor<?x6xf32>, %[[W:.*]]: tensor<1x6x6xf32>, %[[B:.*]]: tensor<1xf32>
+// CHECK-NOT:     grouped.loop
+// CHECK:         %[[V:.*]] = tensor.collapse_shape %[[W]] {{\[\[}}0, 1], [2]]
+// CHECK:         %[[A:.*]] = moe.linear %[[X]], %[[V]]
+// CHECK-NEXT:    %[[S:.*]] = moe.softmax %[[A]] over 0
+// CHECK-NEXT:    %[[R:.*]] = moe.reduce max %[[S]] over 0
+// CHECK-NEXT:    %[[E:.*]] = tensor.expand_shape %[[R]] {{\[\[}}0, 1]] output_shape [1, 6]
+// CHECK-NEXT:    return %[[S]], %[[E]], %[[B]]
+func.func @lifts_the_only_expert(%ids: !k, %x: !x, %w: tensor<1x6x6xf32>, %b: tensor<1xf32>) -> (!x, tensor<1x6xf32>, tensor<1xf32>) {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 1 : !k -> tensor<2xi32>, !i, !i, !k
+  %y, %z, %u = grouped.loop over %offsets rows(%x) each(%w, %b) bounds [0, 1] counts [2]
+      : (tensor<2xi32>, !x, tensor<1x6x6xf32>, tensor<1xf32>) -> (!x, tensor<1x6xf32>, tensor<1xf32>) {
+  ^bb0(%t: !x, %v: tensor<6x6xf32>, %c: tensor<f32>):
+    %a = moe.linear %t, %v : (!x, tensor<6x6xf32>) -> !x
+    %s = moe.softmax %a over 0 : !x
+    %r = moe.reduce max %s over 0 : !x -> tensor<6xf32>
+    grouped.yield rows(%s : !x) each(%r, %c : tensor<6xf32>, tensor<f32>)
+  }
+  return %y, %z, %u : !x, tensor<1x6xf32>, tensor<1xf32>
+}
+
+// -----
+!x = tensor<?x6xf32>
+// Offsets from elsewhere may leave rows out.
+// CHECK-LABEL: func.func @not_without_a_plan(
+// CHECK:         grouped.loop
+func.func @not_without_a_plan(%offsets: tensor<2xi32>, %x: !x) -> !x {
+  %y = grouped.loop over %offsets rows(%x) bounds [0, 1] counts [0] : (tensor<2xi32>, !x) -> !x {
+  ^bb0(%t: !x):
+    %s = moe.softmax %t over 0 : !x
+    grouped.yield rows(%s : !x)
+  }
+  return %y : !x
+}

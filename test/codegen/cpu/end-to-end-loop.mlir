@@ -1,6 +1,6 @@
 // CPU code of experts whose rows mix, of several kinds of experts, and of results per expert, against the reference.
 // RUN: moe-compile %s --level=avx2 -o %t.so
-// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so mixing:0,1,9,40 ranges:1,23 statistics:17
+// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so mixing:0,1,9,40 ranges:1,23 statistics:17 only:0,1,40
 !x = tensor<?x13xf32>
 !s = tensor<?x6xf32>
 !r = !moe.routing<6, top 2>
@@ -62,4 +62,22 @@ func.func @statistics(%x: !x, %m: !moe.scope) -> (!x, tensor<6x13xf32>) {
   }
   %y = moe.combine %out by %g unweighted : !x, !r
   return %y, %sums : !x, tensor<6x13xf32>
+}
+
+// One expert, which some tokens visit, has no loop: its rows mix in phases of their own, a product among them.
+func.func @only(%x: !x, %m: !moe.scope) -> (!x, tensor<1x13xf32>) {
+  %g = moe.param %m "only" : tensor<1x13xf32>
+  %w = moe.param %m "{expert}.only" : tensor<1x13x13xf32>
+  %s = moe.linear %x, %g : (!x, tensor<1x13xf32>) -> tensor<?x1xf32>
+  %p = moe.sigmoid %s : tensor<?x1xf32>
+  %r = moe.route %p greater_than 0.5 : tensor<?x1xf32> -> !moe.routing<1, any>
+  %in = moe.dispatch %x by %r : !x, !moe.routing<1, any>
+  %out, %top = moe.expert by %r rows(%t = %in) each(%v = %w) : !moe.routing<1, any>, (!x, tensor<1x13x13xf32>) -> (!x, tensor<1x13xf32>) {
+    %a = moe.linear %t, %v : (!x, tensor<13x13xf32>) -> !x
+    %b = moe.softmax %a over 0 : !x
+    %c = moe.reduce sum %t over 0 : !x -> tensor<13xf32>
+    moe.yield rows(%b : !x) each(%c : tensor<13xf32>)
+  }
+  %y = moe.combine %out by %r weighted : !x, !moe.routing<1, any>
+  return %y, %top : !x, tensor<1x13xf32>
 }

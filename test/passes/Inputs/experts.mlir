@@ -146,3 +146,24 @@ func.func @nested(%x: !x, %m: !moe.scope) -> !x {
   %y = moe.combine %out by %r weighted : !x, !r
   return %y : !x
 }
+
+// One expert, which some tokens visit: its rows mix, and it has a weight and a result of its own.
+func.func @only(%x: tensor<?x6xf32>, %m: !moe.scope) -> (tensor<?x6xf32>, tensor<1x6xf32>, tensor<1xf32>) {
+  %g = moe.param %m "only" : tensor<1x6xf32>
+  %w = moe.param %m "{expert}.only" : tensor<1x6x6xf32>
+  %f = moe.param %m "{expert}.factor" : tensor<1xf32>
+  %s = moe.linear %x, %g : (tensor<?x6xf32>, tensor<1x6xf32>) -> tensor<?x1xf32>
+  %r = moe.route %s greater_than 0.0 : tensor<?x1xf32> -> !moe.routing<1, any>
+  %in = moe.dispatch %x by %r : tensor<?x6xf32>, !moe.routing<1, any>
+  %out, %top, %same = moe.expert by %r rows(%t = %in) each(%v = %w, %c = %f)
+      : !moe.routing<1, any>, (tensor<?x6xf32>, tensor<1x6x6xf32>, tensor<1xf32>) -> (tensor<?x6xf32>, tensor<1x6xf32>, tensor<1xf32>) {
+    %a = moe.linear %t, %v : (tensor<?x6xf32>, tensor<6x6xf32>) -> tensor<?x6xf32>
+    %p = moe.softmax %a over 0 : tensor<?x6xf32>
+    %b = moe.broadcast %c like %p : tensor<f32>, tensor<?x6xf32>
+    %o = arith.mulf %p, %b : tensor<?x6xf32>
+    %best = moe.reduce sum %a over 0 : tensor<?x6xf32> -> tensor<6xf32>
+    moe.yield rows(%o : tensor<?x6xf32>) each(%best, %c : tensor<6xf32>, tensor<f32>)
+  }
+  %y = moe.combine %out by %r weighted : tensor<?x6xf32>, !moe.routing<1, any>
+  return %y, %top, %same : tensor<?x6xf32>, tensor<1x6xf32>, tensor<1xf32>
+}
