@@ -61,6 +61,12 @@ void Scheduler::addExtras(Step &step, SmallVectorImpl<unsigned> &writes) {
     add(i32, rows, bySegment);
     add(i32, bySegment ? rows : one, static_cast<int64_t>(limit.getExperts()));
     add(i32, rows, limit.getPlace().has_value());
+  } else if (auto loss = dyn_cast<grouped::BalanceLossOp>(op)) {
+    Type f64 = Float64Type::get(op->getContext());
+    int64_t experts = loss.getProbabilities().getType().getDimSize(1);
+    addWords(extents.of(loss.getIds()), static_cast<bool>(loss.getSegments()));
+    add(f64, one, experts);
+    add(f64, one, experts);
   } else if (auto size = dyn_cast<SegmentSizeOp>(op)) {
     addWords(extents.of(size.getSegments()), 1);
   }

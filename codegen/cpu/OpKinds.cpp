@@ -25,7 +25,7 @@ static bool isStored(Value value) {
 /// moved and put through arith.
 static bool needsWideMath(Operation *op) {
   if (isa<BroadcastOp, GatherOp, MapOp, ReduceOp, SplitOp, grouped::TopKOp,
-          grouped::SelectOp, grouped::PickOp>(op) ||
+          grouped::SelectOp, grouped::PickOp, grouped::BalanceLossOp>(op) ||
       !isa_and_nonnull<MoeDialect, grouped::GroupedDialect, math::MathDialect>(
           op->getDialect()))
     return false;
@@ -98,7 +98,8 @@ OpKind kindOf(Operation *op) {
     return OpKind::Pack;
   if (isa<grouped::LoopOp>(op))
     return OpKind::Loop;
-  if (isa<grouped::PlanOp, grouped::LimitOp, SegmentSizeOp>(op))
+  if (isa<grouped::PlanOp, grouped::LimitOp, grouped::BalanceLossOp,
+          SegmentSizeOp>(op))
     return OpKind::Serial;
   if (auto reduce = dyn_cast<ReduceOp>(op))
     return reduce.getDimension() == 0 ? OpKind::Serial : OpKind::Row;

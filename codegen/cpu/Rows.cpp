@@ -80,6 +80,8 @@ void emitSerial(Frame &frame, const Step &step) {
     return emitConcat(frame, op, Value());
   if (isa<grouped::LimitOp>(step.op))
     return emitLimit(frame, step);
+  if (isa<grouped::BalanceLossOp>(step.op))
+    return emitBalanceLoss(frame, step);
   if (isa<SegmentSizeOp>(step.op))
     return emitSegmentSize(frame, step);
   emitPlan(frame, step);

@@ -58,9 +58,10 @@ void emitCheckIdsRow(Frame &frame, grouped::CheckIdsOp op, mlir::Value row);
 void emitPickRow(Frame &frame, grouped::PickOp op, mlir::Value row);
 void emitMatrixRow(Frame &frame, grouped::MatrixOp op, mlir::Value row);
 
-// Of whole routings: Plan.cpp, Limit.cpp, Segments.cpp.
+// Of whole routings: Plan.cpp, Limit.cpp, BalanceLoss.cpp, Segments.cpp.
 void emitPlan(Frame &frame, const Step &step);
 void emitLimit(Frame &frame, const Step &step);
+void emitBalanceLoss(Frame &frame, const Step &step);
 void emitSegmentSize(Frame &frame, const Step &step);
 
 /// Whether the order of a limit is one of pairs, not of rows.

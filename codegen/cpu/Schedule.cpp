@@ -373,7 +373,8 @@ LogicalResult Scheduler::visitLoop(grouped::LoopOp op, Step &step) {
     }
     for (Operation &inner : body.front().without_terminator()) {
       if (isa<grouped::LoopOp, grouped::PlanOp, grouped::MatmulOp,
-              grouped::PackOp, grouped::LimitOp, SegmentSizeOp>(inner))
+              grouped::PackOp, grouped::LimitOp, grouped::BalanceLossOp,
+              SegmentSizeOp>(inner))
         return inner.emitOpError("inside a loop over groups is not supported "
                                  "in CPU code");
       if (failed(visit(&inner)))
