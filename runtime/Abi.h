@@ -76,7 +76,9 @@ enum moert_code {
   MOERT_CODE_REPEATED = 5,  /* expert twice in a row. values: its id, row */
   MOERT_CODE_CAPACITY = 6,  /* no room for a token. values: tokens, capacity */
   MOERT_CODE_DIVISION = 7,  /* integer divided by 0. values: the integer */
-  MOERT_CODE_SEGMENT = 8    /* two capacities in one segment. values: both */
+  MOERT_CODE_SEGMENT = 8,   /* two capacities in one segment. values: both */
+  MOERT_CODE_ROWS = 9,      /* as many rows wanted. values: rows, other rows */
+  MOERT_CODE_SPLIT = 10     /* rows left over. values: rows, size of a part */
 };
 
 /* What an artefact exports for a model function F and an instruction set level

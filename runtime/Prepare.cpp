@@ -228,6 +228,12 @@ void checkCode(int32_t code, const moert_context &context,
   case MOERT_CODE_SEGMENT:
     fail(MOERT_RUN_ERROR, "{}: capacity is both {} and {} in one segment",
          quote(function), context.error_values[0], context.error_values[1]);
+  case MOERT_CODE_ROWS:
+    fail(MOERT_RUN_ERROR, "{}: a tensor of {} rows meets one of {} rows",
+         quote(function), context.error_values[0], context.error_values[1]);
+  case MOERT_CODE_SPLIT:
+    fail(MOERT_RUN_ERROR, "{}: splits {} rows into parts of {}",
+         quote(function), context.error_values[0], context.error_values[1]);
   default: // codes of later versions
     fail(MOERT_RUN_ERROR, "{}: failed with code {} (values {}, {}, {}, {})",
          quote(function), code, context.error_values[0],

@@ -104,10 +104,13 @@ Json FunctionDescriber::tensor(Value value) {
   if (!type)
     return {{"dtype", dtype(value.getType())}, {"shape", shape}};
   for (auto [d, size] : llvm::enumerate(type.getShape())) {
-    if (ShapedType::isDynamic(size))
-      shape.push_back("d" + std::to_string(extents.of(value).id));
-    else
+    Extent rows = extents.of(value);
+    if (!ShapedType::isDynamic(size))
       shape.push_back(size);
+    else if (rows.kind == Extent::Kind::Constant)
+      shape.push_back(rows.factor);
+    else
+      shape.push_back("d" + std::to_string(rows.id));
   }
   return {{"dtype", dtype(type.getElementType())}, {"shape", shape}};
 }

@@ -41,6 +41,8 @@ public:
 
 private:
   void readSizes();
+  void requireThat(Value condition, moert_code code, ValueRange values);
+  void requireRows();
   void bindMemory(Value base);
   void bindConstant(unsigned number, const Storage &storage);
   void bindScratch(Value base, Value thread);
@@ -161,6 +163,51 @@ void FunctionEmitter::bindScratch(Value base, Value thread) {
                    schedule.storage(number).element);
 }
 
+/// Goes on if the condition holds; otherwise returns an error.
+void FunctionEmitter::requireThat(Value condition, moert_code error,
+                                  ValueRange values) {
+  Block *entry = builder.getInsertionBlock();
+  Block *run = builder.createBlock(&function.getBody());
+  Block *refuse = builder.createBlock(&function.getBody());
+  builder.setInsertionPointToEnd(entry);
+  cf::CondBranchOp::create(builder, frame.loc, condition, run, refuse);
+  builder.setInsertionPointToEnd(refuse);
+  reportError(frame, error, SmallVector<Value>(values));
+  func::ReturnOp::create(builder, frame.loc, code(error));
+  builder.setInsertionPointToEnd(run);
+}
+
+void FunctionEmitter::requireRows() {
+  auto compare = [&](arith::CmpIPredicate predicate, Value a,
+                     Value b) -> Value {
+    return arith::CmpIOp::create(builder, frame.loc, predicate, a, b);
+  };
+  for (const RowCheck &check : schedule.extents().checks()) {
+    Value rows = frame.extent(check.rows);
+    switch (check.kind) {
+    case RowCheck::Kind::Equal: {
+      Value other = frame.extent(check.other);
+      requireThat(compare(arith::CmpIPredicate::eq, rows, other),
+                  MOERT_CODE_ROWS, {rows, other});
+      break;
+    }
+    case RowCheck::Kind::AtLeast: {
+      Value end = frame.add(frame.extent(check.other), check.number);
+      requireThat(compare(arith::CmpIPredicate::sge, rows, end),
+                  MOERT_CODE_INDEX, {frame.add(end, -1), rows});
+      break;
+    }
+    case RowCheck::Kind::Multiple: {
+      Value number = frame.constant(check.number);
+      Value rest = arith::RemUIOp::create(builder, frame.loc, rows, number);
+      requireThat(compare(arith::CmpIPredicate::eq, rest, frame.constant(0)),
+                  MOERT_CODE_SPLIT, {rows, number});
+      break;
+    }
+    }
+  }
+}
+
 void FunctionEmitter::emitRegion(Value base) {
   Value zero = arith::ConstantIntOp::create(builder, frame.loc, 0, 64);
   for (size_t i = 0; i < schedule.phases().size(); ++i)
@@ -187,6 +234,7 @@ void FunctionEmitter::emitBody(bool ownMemory) {
   clearError(frame);
   Value needed = toI64(workspace.bytes);
   Value zero = arith::ConstantIntOp::create(builder, loc, 0, 64);
+  requireRows();
   Value base, given, enough;
   if (ownMemory) {
     // The workspace of a prepare step is not part of the interface.
@@ -206,17 +254,7 @@ void FunctionEmitter::emitBody(bool ownMemory) {
     enough = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge,
                                    given, needed);
   }
-  Block *entry = builder.getInsertionBlock();
-  Block *run = builder.createBlock(&function.getBody());
-  Block *refuse = builder.createBlock(&function.getBody());
-  builder.setInsertionPointToEnd(entry);
-  cf::CondBranchOp::create(builder, loc, enough, run, refuse);
-
-  builder.setInsertionPointToEnd(refuse);
-  reportError(frame, MOERT_CODE_WORKSPACE, {needed, given});
-  func::ReturnOp::create(builder, loc, code(MOERT_CODE_WORKSPACE));
-
-  builder.setInsertionPointToEnd(run);
+  requireThat(enough, MOERT_CODE_WORKSPACE, {needed, given});
   bindMemory(base);
   emitEarlyScalars(frame, source);
   emitRegion(base);

@@ -8,10 +8,12 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 namespace moe::cpu {
 
-/// The size of dimension 0 of a tensor: `factor` times what `kind` says.
+/// The size of dimension 0 of a tensor: `factor` / `divisor` times what `kind`
+/// says. Only inputs are divided, and they are checked to be multiples.
 struct Extent {
   enum class Kind {
     Constant, // factor alone
@@ -22,17 +24,34 @@ struct Extent {
   Kind kind = Kind::Constant;
   int64_t factor = 1;
   unsigned id = 0;
+  int64_t divisor = 1;
 
   bool operator==(const Extent &other) const {
-    return kind == other.kind && factor == other.factor && id == other.id;
+    return kind == other.kind && factor == other.factor && id == other.id &&
+           divisor == other.divisor;
   }
+  static Extent constant(int64_t rows) { return {Kind::Constant, rows}; }
+};
+
+/// What must hold of the inputs' sizes when an entry is called.
+struct RowCheck {
+  enum class Kind {
+    Equal,    // rows = other
+    AtLeast,  // rows >= other + number
+    Multiple, // number divides rows
+  };
+  Kind kind;
+  Extent rows, other;
+  int64_t number = 0;
+  mlir::Operation *op = nullptr; // that needs it
 };
 
 /// The extents of all tensors of one function.
 class Extents {
 public:
   /// Fails with a diagnostic where row counts contradict each other, or where
-  /// another dimension than the first is dynamic.
+  /// another dimension than the first is dynamic. Inputs with a dynamic size
+  /// that can only be one number have that size from then on.
   static mlir::FailureOr<Extents> analyse(mlir::func::FuncOp function);
 
   /// Rows of a tensor of this function; 1 for rank 0 and for numbers.
@@ -43,27 +62,46 @@ public:
   unsigned planNumber(grouped::PlanOp plan) const;
   /// Symbols are numbered 0, 1, ... in the order of the inputs.
   unsigned numSymbols() const { return symbolArguments.size(); }
+  /// What the code has to check, since only a call knows it.
+  llvm::ArrayRef<RowCheck> checks() const { return rowChecks; }
   /// An argument whose dimension 0 is the symbol.
   unsigned argumentOf(unsigned symbol) const { return symbolArguments[symbol]; }
 
 private:
   mlir::LogicalResult visit(mlir::Operation *op);
-  mlir::LogicalResult unify(mlir::Operation *op, mlir::Value a, mlir::Value b);
+  mlir::LogicalResult visitBody(mlir::Block &block);
+  mlir::LogicalResult visitLeader(mlir::Operation *op);
+  /// The operand that has as many rows as the results.
+  mlir::FailureOr<mlir::Value> leaderOf(mlir::Operation *op);
+  mlir::LogicalResult unify(mlir::Operation *op, mlir::Value a, mlir::Value b) {
+    return unify(op, of(a), of(b));
+  }
+  mlir::LogicalResult unify(mlir::Operation *op, Extent a, Extent b);
+  bool bind(Extent rows, int64_t size);
+  bool check(const RowCheck &wanted);
   std::optional<Extent> rowsOfSize(mlir::Value size) const;
   mlir::LogicalResult addArgument(mlir::BlockArgument argument);
   mlir::LogicalResult visitLinalg(mlir::linalg::LinalgOp op);
   mlir::LogicalResult visitReshape(mlir::Operation *op);
+  mlir::FailureOr<Extent> cutRows(mlir::tensor::ExtractSliceOp op);
+  mlir::LogicalResult divide(mlir::Operation *op, Extent &rows, int64_t parts);
+  mlir::LogicalResult follow(mlir::Operation *op, mlir::Value result,
+                             mlir::Value leader);
+  mlir::LogicalResult alignBroadcast(BroadcastOp op);
   mlir::LogicalResult visitMatmul(grouped::MatmulOp op);
   mlir::LogicalResult visitLoop(grouped::LoopOp op);
   mlir::LogicalResult finish(mlir::func::FuncOp function);
+  mlir::LogicalResult finishChecks();
   Extent resolve(Extent extent) const;
   void set(mlir::Value tensor, Extent extent) { known[tensor] = extent; }
 
   llvm::DenseMap<mlir::Value, Extent> known;
-  llvm::SmallVector<unsigned> parents; // union-find over inputs
+  llvm::SmallVector<unsigned> parents;             // union-find over inputs
+  llvm::SmallVector<std::optional<int64_t>> sizes; // of roots that are bound
   llvm::SmallVector<unsigned> numbers; // of the roots, after analysis
   llvm::SmallVector<unsigned> symbolArguments;
   llvm::SmallVector<grouped::PlanOp> plans;
+  llvm::SmallVector<RowCheck> rowChecks;
   unsigned loops = 0;
 };
 

@@ -141,7 +141,7 @@ Value Frame::extent(Extent rows) {
   case Extent::Kind::Constant:
     return constant(rows.factor);
   case Extent::Kind::Input:
-    return mul(symbols[rows.id], rows.factor);
+    return div(mul(symbols[rows.id], rows.factor), constant(rows.divisor));
   case Extent::Kind::Group:
     return mul(sub(groupEnd, groupBegin), rows.factor);
   case Extent::Kind::Grouped:

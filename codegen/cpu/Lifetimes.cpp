@@ -101,7 +101,8 @@ void Scheduler::shareWorkspace() {
       continue;
     Place place{result.bound(storage.rows), storage.rowBytes()};
     place.rowBytes *= place.rows.factor * storage.copies;
-    place.rows.factor = 1;
+    place.rowBytes = (place.rowBytes - 1) / place.rows.divisor + 1;
+    place.rows.factor = place.rows.divisor = 1;
     wishes.push_back({place, static_cast<unsigned>(number)});
   }
   auto rank = [&](const Wish &wish) {

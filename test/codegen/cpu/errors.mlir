@@ -50,24 +50,27 @@ func.func @f(%x: tensor<?x4xf32>) -> tensor<?x6xf32> {
   return %p : tensor<?x6xf32>
 }
 //--- fixed.mlir
-func.func @f(%x: tensor<?x4xf32>) -> tensor<3x4xf32> {
+func.func @f(%x: tensor<?x4xf32>, %ids: tensor<?x1xi32>) -> tensor<3x4xf32> {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 2 : tensor<?x1xi32> -> tensor<3xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?x1xi32>
+  %g = moe.gather %x at %tokens : tensor<?x4xf32>, tensor<?xi32> -> tensor<?x4xf32>
   // error: 'tensor.extract_slice' op takes a fixed number of the rows of 'tensor<?x4xf32>', which may have fewer
-  %s = tensor.extract_slice %x[0, 0][3, 4][1, 1] : tensor<?x4xf32> to tensor<3x4xf32>
+  %s = tensor.extract_slice %g[0, 0][3, 4][1, 1] : tensor<?x4xf32> to tensor<3x4xf32>
   return %s : tensor<3x4xf32>
 }
 //--- cast.mlir
-func.func @f(%x: tensor<?x4xf32>) -> tensor<3x4xf32> {
-  // error: 'tensor.cast' op takes a fixed number of the rows of 'tensor<?x4xf32>', which may have fewer
-  %s = tensor.cast %x : tensor<?x4xf32> to tensor<3x4xf32>
+func.func @f(%x: tensor<?x4xf32>, %ids: tensor<?x1xi32>) -> tensor<3x4xf32> {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 2 : tensor<?x1xi32> -> tensor<3xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?x1xi32>
+  %g = moe.gather %x at %tokens : tensor<?x4xf32>, tensor<?xi32> -> tensor<?x4xf32>
+  // error: 'tensor.cast' op uses tensors whose numbers of rows have nothing to do with each other
+  %s = tensor.cast %g : tensor<?x4xf32> to tensor<3x4xf32>
   return %s : tensor<3x4xf32>
 }
 //--- other-rows.mlir
-func.func @f(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> tensor<?x4xf32> {
-  %c0 = arith.constant 0 : index
-  %n = tensor.dim %y, %c0 : tensor<?x4xf32>
+func.func @f(%x: tensor<?x4xf32>, %n: index) -> tensor<4xf32> {
   // error: 'tensor.extract_slice' op cuts out a number of rows known only at run time
   %s = tensor.extract_slice %x[0, 0][%n, 4][1, 1] : tensor<?x4xf32> to tensor<?x4xf32>
-  return %s : tensor<?x4xf32>
+  %r = moe.reduce sum %s over 0 : tensor<?x4xf32> -> tensor<4xf32>
+  return %r : tensor<4xf32>
 }
 //--- concat.mlir
 func.func @f(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> tensor<?x4xf32> {
@@ -76,24 +79,50 @@ func.func @f(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> tensor<?x4xf32> {
   return %s : tensor<?x4xf32>
 }
 //--- contradiction.mlir
-func.func @f(%x: tensor<?x2x4xf32>, %y: tensor<?x4xf32>) -> tensor<?x2x4xf32> {
+func.func @f(%x: tensor<?x4xf32>, %a: tensor<3x4xf32>, %b: tensor<2x4xf32>) -> tensor<?x4xf32> {
+  %c = tensor.cast %a : tensor<3x4xf32> to tensor<?x4xf32>
+  %d = tensor.cast %b : tensor<2x4xf32> to tensor<?x4xf32>
+  %s = arith.addf %c, %x : tensor<?x4xf32>
+  // error: 'arith.mulf' op uses tensors of 3 and 2 rows as if they had equally many
+  %t = arith.mulf %s, %d : tensor<?x4xf32>
+  return %t : tensor<?x4xf32>
+}
+//--- never-equal.mlir
+func.func @f(%x: tensor<?x2x4xf32>, %a: tensor<3x4xf32>) -> tensor<3x4xf32> {
   %c = tensor.collapse_shape %x [[0, 1], [2]] : tensor<?x2x4xf32> into tensor<?x4xf32>
-  // error: 'arith.addf' op uses tensors whose numbers of rows have nothing to do with each other
-  %s = arith.addf %c, %y : tensor<?x4xf32>
-  %n = moe.reduce sum %s over 1 : tensor<?x4xf32> -> tensor<?xf32>
-  return %x : tensor<?x2x4xf32>
+  // error: 'tensor.cast' op uses tensors whose numbers of rows have nothing to do with each other
+  %d = tensor.cast %c : tensor<?x4xf32> to tensor<3x4xf32>
+  %s = arith.addf %d, %a : tensor<3x4xf32>
+  return %s : tensor<3x4xf32>
+}
+//--- bound-slice.mlir
+func.func @f(%x: tensor<?x4xf32>, %a: tensor<3x4xf32>) -> (tensor<?x4xf32>, tensor<2x4xf32>) {
+  // error: 'tensor.extract_slice' op takes row 3 of 3 rows
+  %s = tensor.extract_slice %x[2, 0][2, 4][1, 1] : tensor<?x4xf32> to tensor<2x4xf32>
+  %c = tensor.cast %a : tensor<3x4xf32> to tensor<?x4xf32>
+  %t = arith.mulf %x, %c : tensor<?x4xf32>
+  return %t, %s : tensor<?x4xf32>, tensor<2x4xf32>
+}
+//--- bound-split.mlir
+func.func @f(%x: tensor<?x4xf32>, %a: tensor<3x4xf32>, %h: index) -> (tensor<?x4xf32>, tensor<2x4xf32>) {
+  // error: 'tensor.expand_shape' op splits 3 rows into parts of 2
+  %e = tensor.expand_shape %x [[0, 1], [2]] output_shape [%h, 2, 4] : tensor<?x4xf32> into tensor<?x2x4xf32>
+  %r = moe.reduce sum %e over 0 : tensor<?x2x4xf32> -> tensor<2x4xf32>
+  %c = tensor.cast %a : tensor<3x4xf32> to tensor<?x4xf32>
+  %t = arith.mulf %x, %c : tensor<?x4xf32>
+  return %t, %r : tensor<?x4xf32>, tensor<2x4xf32>
 }
 //--- odd.mlir
-func.func @f(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
-  %c0 = arith.constant 0 : index
-  %c2 = arith.constant 2 : index
-  %n = tensor.dim %x, %c0 : tensor<?x4xf32>
-  %h = arith.divsi %n, %c2 : index
+func.func @f(%x: tensor<?x4xf32>, %ids: tensor<?x1xi32>) -> tensor<4xf32> {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 2 : tensor<?x1xi32> -> tensor<3xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?x1xi32>
+  %g = moe.gather %x at %tokens : tensor<?x4xf32>, tensor<?xi32> -> tensor<?x4xf32>
+  %n = moe.tokens %x : tensor<?x4xf32>
   // error: 'tensor.expand_shape' op splits rows into 2, which does not divide their number
-  %e = tensor.expand_shape %x [[0, 1], [2]] output_shape [%h, 2, 4] : tensor<?x4xf32> into tensor<?x2x4xf32>
+  %e = tensor.expand_shape %g [[0, 1], [2]] output_shape [%n, 2, 4] : tensor<?x4xf32> into tensor<?x2x4xf32>
   %m = moe.softmax %e : tensor<?x2x4xf32>
   %c = tensor.collapse_shape %m [[0, 1], [2]] : tensor<?x2x4xf32> into tensor<?x4xf32>
-  return %c : tensor<?x4xf32>
+  %r = moe.reduce sum %c over 0 : tensor<?x4xf32> -> tensor<4xf32>
+  return %r : tensor<4xf32>
 }
 //--- rows-of-nothing.mlir
 func.func @f(%x: tensor<?x2x4xf32>) -> tensor<?x4xf32> {
@@ -125,10 +154,10 @@ func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
   cf.br ^a
 }
 //--- index-rows.mlir
-func.func @f(%x: tensor<?x4xf32>) -> tensor<4x4xf32> {
+func.func @f(%x: tensor<?xf32>) -> tensor<4x4xf32> {
   %z = arith.constant dense<0.0> : tensor<4x4xf32>
-  // error: 'linalg.generic' op walks rows along with a fixed number of others
-  %g = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<?x4xf32>) outs(%z : tensor<4x4xf32>) {
+  // error: 'linalg.generic' op computes with the numbers of rows
+  %g = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i + j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<?xf32>) outs(%z : tensor<4x4xf32>) {
   ^bb0(%a: f32, %b: f32):
     linalg.yield %a : f32
   } -> tensor<4x4xf32>
@@ -149,4 +178,10 @@ func.func @f(%x: tensor<?x4xf32>, %ids: tensor<?x1xi32>, %o: tensor<?x2xi32>) ->
   }
   %z = grouped.combine %y by %rows : (tensor<?x4xf32>, tensor<?x1xi32>) -> tensor<?x4xf32>
   return %z : tensor<?x4xf32>
+}
+//--- fixed-plan.mlir
+func.func @f(%ids: tensor<4x1xi32>) -> tensor<4xi32> {
+  // error: 'grouped.plan' op makes 'tensor<4xi32>', expected a dynamic number of rows
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 2 : tensor<4x1xi32> -> tensor<3xi32>, tensor<4xi32>, tensor<4xi32>, tensor<4x1xi32>
+  return %tokens : tensor<4xi32>
 }

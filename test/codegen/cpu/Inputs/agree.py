@@ -1,8 +1,9 @@
 """Runs functions of a model on random inputs with moe-run and with moe-interpret and compares all results.
 
 usage: agree.py MODEL.mlir ARTEFACT.so FUNCTION:T[,T...][:special] ... [-- options of the comparison]
-Every `?` becomes T; params get random values too. Special inputs tie often, and some are NaN, infinite or -0. Every level of
-$LEVELS and 1, 2 and 3 threads are run; threads must not change a bit. $REFERENCE is what moe-interpret runs, by default the model.
+Every `?` becomes T, or with A+B+C for T that of the first input becomes A, of the second B, of all others C; params get random
+values too. Special inputs tie often, and some are NaN, infinite or -0. Every level of $LEVELS and 1, 2 and 3 threads are run; threads
+must not change a bit. $REFERENCE is what moe-interpret runs, by default the model.
 """
 import itertools
 import json
@@ -109,7 +110,8 @@ def main():
                 flags = [f"--function={function}", *params]
                 for number, type_ in enumerate(inputs_of(model, function)):
                     *dims, dtype = re.fullmatch(r"tensor<(.*)>|(\w+)", type_).expand(r"\1\2").split("x")
-                    shape = [int(size) if d == "?" else int(d) for d in dims]
+                    rows = size.split("+")
+                    shape = [int(rows[min(number, len(rows) - 1)]) if d == "?" else int(d) for d in dims]
                     count = 1
                     for d in shape:
                         count *= d

@@ -1,0 +1,325 @@
+// What each operation says about the numbers of rows of its tensors.
+
+#include "codegen/cpu/Extents.h"
+#include "codegen/cpu/OpKinds.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+static RankedTensorType typeOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+static bool isTensor(Value value) {
+  return isa<RankedTensorType>(value.getType());
+}
+
+/// Whether the number of rows is not in the type.
+static bool isRowTensor(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type && type.getRank() > 0 && type.isDynamicDim(0);
+}
+
+/// Operands that one loop walks have equally many rows.
+LogicalResult Extents::visitLinalg(linalg::LinalgOp op) {
+  SmallVector<std::optional<Extent>> lengths(op.getNumLoops());
+  for (OpOperand &operand : op->getOpOperands()) {
+    if (!isTensor(operand.get()))
+      continue;
+    RankedTensorType type = typeOf(operand.get());
+    AffineMap map = op.getMatchingIndexingMap(&operand);
+    for (auto [d, index] : llvm::enumerate(map.getResults())) {
+      auto loop = dyn_cast<AffineDimExpr>(index);
+      if (!loop && type.isDynamicDim(d))
+        return op.emitOpError("computes with the numbers of rows");
+      if (!loop)
+        continue;
+      Extent here =
+          d == 0 ? of(operand.get()) : Extent::constant(type.getDimSize(d));
+      std::optional<Extent> &length = lengths[loop.getPosition()];
+      if (length && failed(unify(op, *length, here)))
+        return failure();
+      length = here;
+    }
+  }
+  for (OpOperand &init : op.getDpsInitsMutable())
+    if (isRowTensor(init.get()))
+      set(op.getTiedOpResult(&init), of(init.get()));
+  return success();
+}
+
+/// The rows of a slice, which must exist.
+FailureOr<Extent> Extents::cutRows(tensor::ExtractSliceOp op) {
+  Extent rows = of(op.getSource());
+  std::optional<Extent> size = op.isDynamicSize(0)
+                                   ? rowsOfSize(op.getDynamicSize(0))
+                                   : Extent::constant(op.getStaticSize(0));
+  if (op.isDynamicOffset(0) || op.isDynamicStride(0))
+    return failure(); // has no code anyway
+  int64_t begin = op.getStaticOffset(0), stride = op.getStaticStride(0);
+  if (size && *size == rows && begin == 0 && stride == 1)
+    return rows;
+  bool fixed = size && size->kind == Extent::Kind::Constant;
+  if (!size || (!fixed && stride != 1))
+    return op->emitOpError("cuts out a number of rows known only at run time");
+  if (fixed && size->factor == 0)
+    return *size;
+  RowCheck exist{RowCheck::Kind::AtLeast, rows, *size, begin, op};
+  if (fixed) {
+    exist.other = Extent::constant(0);
+    exist.number = begin + (size->factor - 1) * stride + 1;
+  }
+  if (!check(exist))
+    return op->emitOpError("takes a fixed number of the rows of ")
+           << typeOf(op.getSource()) << ", which may have fewer";
+  return *size;
+}
+
+/// expand_shape, collapse_shape, extract_slice, transpose, cast, split.
+LogicalResult Extents::visitReshape(Operation *op) {
+  Value source = op->getOperand(0), result = op->getResult(0);
+  if (!isRowTensor(source) && !isRowTensor(result))
+    return success();
+  Extent rows = of(source);
+  ArrayRef<int64_t> from = typeOf(source).getShape();
+  ArrayRef<int64_t> to = typeOf(result).getShape();
+  if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
+    if (to.empty()) // one element
+      return unify(op, rows, Extent::constant(1));
+    for (int64_t d : llvm::drop_begin(collapse.getReassociationIndices()[0]))
+      rows.factor *= from[d];
+  } else if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op)) {
+    if (from.empty())
+      rows = Extent::constant(1);
+    else
+      for (int64_t d : llvm::drop_begin(expand.getReassociationIndices()[0]))
+        if (failed(divide(op, rows, to[d])))
+          return failure();
+  } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
+    FailureOr<Extent> cut = cutRows(slice);
+    if (failed(cut))
+      return failure();
+    if (slice.getDroppedDims()[0])
+      return success();
+    rows = *cut;
+  }
+  if (!isRowTensor(result))
+    return to.empty() ? success() : unify(op, rows, of(result));
+  set(result, rows);
+  return success();
+}
+
+/// Rows that are split into equal parts.
+LogicalResult Extents::divide(Operation *op, Extent &rows, int64_t parts) {
+  if (parts > 0 && rows.factor % parts == 0) {
+    rows.factor /= parts;
+    return success();
+  }
+  if (parts == 0 || rows.kind != Extent::Kind::Input)
+    return op->emitOpError("splits rows into ")
+           << parts << ", which does not divide their number";
+  check({RowCheck::Kind::Multiple, rows, Extent::constant(0), parts, op});
+  rows.divisor *= parts;
+  return success();
+}
+
+LogicalResult Extents::visitMatmul(grouped::MatmulOp op) {
+  Value rows = op.getTokens() ? Value(op.getTokens()) : Value(op.getInput());
+  for (Value extra : op.getExtras())
+    if (typeOf(extra).getRank() == 2 && isRowTensor(extra))
+      if (failed(unify(op, rows, extra)))
+        return failure();
+  if (op.isCombined() && failed(unify(op, rows, op.getCombineSlots())))
+    return failure();
+  if (op.getCombineWeights() &&
+      failed(unify(op, op.getCombineRows(), op.getCombineWeights())))
+    return failure();
+  Value leader = op.isCombined() ? Value(op.getCombineRows()) : rows;
+  for (Value result : op.getResults())
+    if (failed(follow(op, result, leader)))
+      return failure();
+  return success();
+}
+
+LogicalResult Extents::visitLoop(grouped::LoopOp op) {
+  auto plan = op.getOffsets().getDefiningOp<grouped::PlanOp>();
+  if (!plan)
+    return op->emitOpError("loops over groups that no plan made");
+  Extent grouped{Extent::Kind::Grouped, 1, planNumber(plan)};
+  for (Value rows : op.getRows())
+    if (!(of(rows) == grouped))
+      return op->emitOpError(
+          "takes rows that are not in the order of its plan");
+  Extent group{Extent::Kind::Group, 1, loops++};
+  for (Region &body : op.getBodies()) {
+    for (BlockArgument argument :
+         body.getArguments().take_front(op.getRows().size()))
+      set(argument, group);
+    if (failed(visitBody(body.front())))
+      return failure();
+  }
+  for (Value result : op.getResults().take_front(op.getNumRowResults()))
+    set(result, grouped);
+  return success();
+}
+
+LogicalResult Extents::visit(Operation *op) {
+  for (Value result : op->getResults())
+    if (auto type = dyn_cast<RankedTensorType>(result.getType()))
+      if (llvm::any_of(type.getShape().drop_front(type.getRank() > 0),
+                       ShapedType::isDynamic))
+        return op->emitOpError("makes a ")
+               << type
+               << ": only the first dimension may be dynamic in CPU code";
+  if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp,
+          tensor::ExtractSliceOp, tensor::CastOp, linalg::TransposeOp,
+          moe::SplitOp>(op))
+    return visitReshape(op);
+  if (auto matmul = dyn_cast<grouped::MatmulOp>(op))
+    return visitMatmul(matmul);
+  if (auto loop = dyn_cast<grouped::LoopOp>(op))
+    return visitLoop(loop);
+  if (auto structured = dyn_cast<linalg::LinalgOp>(op);
+      structured && !isa<linalg::TransposeOp>(op))
+    return visitLinalg(structured);
+  if (isa<tensor::EmptyOp, tensor::SplatOp>(op)) {
+    if (!isRowTensor(op->getResult(0)))
+      return success();
+    // One dimension is dynamic, so the last operand is its size.
+    std::optional<Extent> rows = rowsOfSize(op->getOperands().back());
+    if (!rows)
+      return op->emitOpError("makes a tensor whose number of rows is unknown");
+    set(op->getResult(0), *rows);
+    return success();
+  }
+  if (auto concat = dyn_cast<tensor::ConcatOp>(op);
+      concat && concat.getDim() == 0) {
+    if (!concat.getResultType().isDynamicDim(0))
+      return success();
+    return op->emitOpError(
+        "puts together numbers of rows that are known only at run time");
+  }
+  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op)) {
+    if (!isRowTensor(insert.getDest()))
+      return success();
+    if (failed(unify(op, insert.getDest(), insert.getSource())))
+      return failure();
+    set(insert.getResult(), of(insert.getDest()));
+    return success();
+  }
+  if (auto plan = dyn_cast<grouped::PlanOp>(op)) {
+    Extent filled{Extent::Kind::Grouped, 1,
+                  static_cast<unsigned>(plans.size())};
+    for (Value rows : {plan.getTokens(), plan.getSlots()})
+      if (!isRowTensor(rows))
+        return op->emitOpError("makes ")
+               << rows.getType() << ", expected a dynamic number of rows";
+    plans.push_back(plan);
+    set(plan.getTokens(), filled);
+    set(plan.getSlots(), filled);
+    return follow(op, plan.getRows(), plan.getIds());
+  }
+  return visitLeader(op);
+}
+
+/// A result has the rows of `leader`.
+LogicalResult Extents::follow(Operation *op, Value result, Value leader) {
+  if (isRowTensor(result)) {
+    set(result, of(leader));
+    return success();
+  }
+  return unify(op, result, leader);
+}
+
+/// The input's dimensions are aligned with the last ones of `like`.
+LogicalResult Extents::alignBroadcast(BroadcastOp op) {
+  auto input = dyn_cast<RankedTensorType>(op.getInput().getType());
+  if (!input || input.getRank() == 0 || input.getDimSize(0) == 1)
+    return success();
+  RankedTensorType like = op.getLike().getType();
+  int64_t missing = like.getRank() - input.getRank();
+  return unify(op, of(op.getInput()),
+               missing == 0 ? of(op.getLike())
+                            : Extent::constant(like.getDimSize(missing)));
+}
+
+FailureOr<Value> Extents::leaderOf(Operation *op) {
+  auto with = [&](Value leader, Value other) -> FailureOr<Value> {
+    if (other && failed(unify(op, leader, other)))
+      return failure();
+    return leader;
+  };
+  if (auto gather = dyn_cast<moe::GatherOp>(op))
+    return Value(gather.getIndices());
+  if (auto combine = dyn_cast<grouped::CombineOp>(op))
+    return with(combine.getRows(), combine.getWeights());
+  if (auto pick = dyn_cast<grouped::PickOp>(op))
+    return with(pick.getIds(), pick.getValues().getType().getRank() == 2
+                                   ? Value(pick.getValues())
+                                   : Value());
+  if (auto linear = dyn_cast<moe::LinearOp>(op))
+    return Value(linear.getInput());
+  if (auto norm = dyn_cast<moe::RmsNormOp>(op))
+    return Value(norm.getInput());
+  if (auto broadcast = dyn_cast<moe::BroadcastOp>(op)) {
+    if (failed(alignBroadcast(broadcast)))
+      return failure();
+    return Value(broadcast.getLike());
+  }
+  if (auto rope = dyn_cast<moe::RopeOp>(op))
+    return with(rope.getInput(), rope.getPositions());
+  if (auto attention = dyn_cast<moe::AttentionOp>(op)) {
+    for (Value other : {attention.getValue(), attention.getKeySegments(),
+                        attention.getKeyPositions()})
+      if (other && failed(unify(op, attention.getKey(), other)))
+        return failure();
+    if (Value segments = attention.getQuerySegments();
+        segments && failed(unify(op, attention.getQuery(), segments)))
+      return failure();
+    return with(attention.getQuery(), attention.getQueryPositions());
+  }
+  Value leader;
+  for (Value operand : op->getOperands()) {
+    if (!isTensor(operand))
+      continue;
+    if (leader && failed(unify(op, leader, operand)))
+      return failure();
+    if (!leader)
+      leader = operand;
+  }
+  return leader;
+}
+
+/// Operations whose results have the rows of one operand.
+LogicalResult Extents::visitLeader(Operation *op) {
+  FailureOr<Value> leader = leaderOf(op);
+  if (failed(leader))
+    return failure();
+  bool sameRows = *leader && kindOf(op) == OpKind::Row;
+  for (Value result : op->getResults()) {
+    if (!isTensor(result) || typeOf(result).getRank() == 0)
+      continue;
+    auto reduce = dyn_cast<moe::ReduceOp>(op);
+    if (reduce && reduce.getDimension() == 0) {
+      set(result, Extent::constant(reduce.getInput().getType().getDimSize(1)));
+      continue;
+    }
+    if (isRowTensor(result) && !*leader)
+      return op->emitOpError("makes a tensor whose number of rows is unknown");
+    if ((sameRows || isRowTensor(result)) &&
+        failed(follow(op, result, *leader)))
+      return failure();
+  }
+  return success();
+}
+
+LogicalResult Extents::visitBody(Block &block) {
+  for (Operation &op : block.without_terminator())
+    if (failed(visit(&op)))
+      return failure();
+  return success();
+}
+} // namespace moe::cpu
