@@ -98,6 +98,25 @@ Value argumentSize(Frame &f, Value arguments, unsigned number, unsigned d) {
                              f.builder.getI64Type()));
 }
 
+ModuleOp moduleOf(Frame &f) {
+  return f.builder.getInsertionBlock()
+      ->getParentOp()
+      ->getParentOfType<ModuleOp>();
+}
+
+func::FuncOp declareFunction(Frame &f, StringRef name, TypeRange inputs,
+                             TypeRange results) {
+  ModuleOp module = moduleOf(f);
+  if (auto found = module.lookupSymbol<func::FuncOp>(name))
+    return found;
+  OpBuilder::InsertionGuard guard(f.builder);
+  f.builder.setInsertionPointToStart(module.getBody());
+  auto made = func::FuncOp::create(f.builder, f.loc, name,
+                                   f.builder.getFunctionType(inputs, results));
+  made.setPrivate();
+  return made;
+}
+
 Value flatMemref(OpBuilder &builder, Location loc, Value pointer,
                  Type element) {
   Type memory = memoryType(element);

@@ -28,6 +28,14 @@ mlir::Value argumentData(Frame &frame, mlir::Value arguments, unsigned number);
 mlir::Value argumentSize(Frame &frame, mlir::Value arguments, unsigned number,
                          unsigned d);
 
+/// The module of the code that is emitted.
+mlir::ModuleOp moduleOf(Frame &frame);
+
+/// The declaration of an outside function, made when first asked for.
+mlir::func::FuncOp declareFunction(Frame &frame, llvm::StringRef name,
+                                   mlir::TypeRange inputs,
+                                   mlir::TypeRange results);
+
 /// memref<?xelement> at a pointer. Its size is not used by any code, so it is
 /// given as 2^62.
 mlir::Value flatMemref(mlir::OpBuilder &builder, mlir::Location loc,

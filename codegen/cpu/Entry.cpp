@@ -59,7 +59,6 @@ private:
   Value toI64(Value index) {
     return convertNumber(builder, frame.loc, index, builder.getI64Type());
   }
-  func::FuncOp declare(StringRef name, TypeRange inputs, TypeRange results);
 
   OpBuilder &builder;
   func::FuncOp source, function;
@@ -83,19 +82,6 @@ void FunctionEmitter::readSizes() {
 
 void FunctionEmitter::emitSize() {
   func::ReturnOp::create(builder, frame.loc, toI64(workspace.bytes));
-}
-
-func::FuncOp FunctionEmitter::declare(StringRef name, TypeRange inputs,
-                                      TypeRange results) {
-  auto module = function->getParentOfType<ModuleOp>();
-  if (auto found = module.lookupSymbol<func::FuncOp>(name))
-    return found;
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(module.getBody());
-  auto made = func::FuncOp::create(builder, frame.loc, name,
-                                   builder.getFunctionType(inputs, results));
-  made.setPrivate();
-  return made;
 }
 
 void FunctionEmitter::bindConstant(unsigned number, const Storage &storage) {
@@ -143,6 +129,7 @@ void FunctionEmitter::bindMemory(Value base) {
       data = at(base, workspace.offsets[number]);
       break;
     case Storage::Kind::Scratch:
+    case Storage::Kind::Private:
       continue;
     case Storage::Kind::Constant:
       bindConstant(number, storage);
@@ -218,7 +205,7 @@ void FunctionEmitter::emitRegion(Value base) {
                                       builder.getI32Type());
   auto parallel = omp::ParallelOp::create(builder, frame.loc, operands);
   func::FuncOp number =
-      declare("omp_get_thread_num", {}, {builder.getI32Type()});
+      declareFunction(frame, "omp_get_thread_num", {}, {builder.getI32Type()});
   OpBuilder::InsertionGuard guard(builder);
   builder.createBlock(&parallel.getRegion());
   Value thread = frame.toIndex(
@@ -241,7 +228,7 @@ void FunctionEmitter::emitBody(bool ownMemory) {
     Value alignment =
         arith::ConstantIntOp::create(builder, loc, MOERT_ALIGNMENT, 64);
     func::FuncOp allocate =
-        declare("omp_aligned_alloc", {i64, i64, i64}, pointer);
+        declareFunction(frame, "omp_aligned_alloc", {i64, i64, i64}, pointer);
     base = func::CallOp::create(builder, loc, allocate,
                                 ValueRange{alignment, needed, zero})
                .getResult(0);
@@ -259,7 +246,8 @@ void FunctionEmitter::emitBody(bool ownMemory) {
   emitEarlyScalars(frame, source);
   emitRegion(base);
   if (ownMemory)
-    func::CallOp::create(builder, loc, declare("omp_free", {pointer, i64}, {}),
+    func::CallOp::create(builder, loc,
+                         declareFunction(frame, "omp_free", {pointer, i64}, {}),
                          ValueRange{base, zero});
   func::ReturnOp::create(builder, loc, readError(frame));
 }

@@ -40,6 +40,10 @@ void Scheduler::addExtras(Step &step, SmallVectorImpl<unsigned> &writes) {
     step.extra.push_back(addWork(element, rows, columns));
     writes.push_back(step.extra.back());
   };
+  auto addPrivate = [&](Type element, Extent rows, int64_t columns) {
+    step.extra.push_back(addWork(element, rows, columns));
+    result.allStorages[step.extra.back()].kind = Storage::Kind::Private;
+  };
   auto addWords = [&](Extent rows, int64_t columns) {
     add(i64, rows, columns);
     add(i64, rows, columns);
@@ -61,6 +65,15 @@ void Scheduler::addExtras(Step &step, SmallVectorImpl<unsigned> &writes) {
     add(i32, rows, bySegment);
     add(i32, bySegment ? rows : one, static_cast<int64_t>(limit.getExperts()));
     add(i32, rows, limit.getPlace().has_value());
+  } else if (auto take = dyn_cast<grouped::TakeOp>(op)) {
+    Extent rows = extents.of(take.getKey());
+    bool bySegment = static_cast<bool>(take.getSegments());
+    addPrivate(i64, rows, 1);
+    addPrivate(i64, rows, 1);
+    addPrivate(i32, rows, bySegment);
+    add(i32, rows, bySegment);
+    add(i64, bySegment ? rows : one, take.getKey().getType().getDimSize(1));
+    add(i64, one, 1);
   } else if (auto loss = dyn_cast<grouped::BalanceLossOp>(op)) {
     Type f64 = Float64Type::get(op->getContext());
     int64_t experts = loss.getProbabilities().getType().getDimSize(1);

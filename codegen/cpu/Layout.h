@@ -15,6 +15,7 @@ struct Storage {
     Result,    // result `number`
     Workspace, // a part of the call's workspace
     Scratch,   // one row for each thread
+    Private,   // all rows for each thread
     Constant,  // `value`, known at compile time
   };
   Kind kind = Kind::Workspace;

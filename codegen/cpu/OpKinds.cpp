@@ -98,6 +98,8 @@ OpKind kindOf(Operation *op) {
     return OpKind::Pack;
   if (isa<grouped::LoopOp>(op))
     return OpKind::Loop;
+  if (isa<grouped::TakeOp>(op))
+    return OpKind::Team;
   if (isa<grouped::PlanOp, grouped::LimitOp, grouped::BalanceLossOp,
           SegmentSizeOp>(op))
     return OpKind::Serial;

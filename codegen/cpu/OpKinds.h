@@ -11,6 +11,7 @@ namespace moe::cpu {
 enum class OpKind {
   Row,         // row r of the results depends on row r of row operands
   Serial,      // one thread does it at once
+  Team,        // all threads do it together
   Matmul,      // grouped.matmul
   Pack,        // grouped.pack
   Loop,        // grouped.loop

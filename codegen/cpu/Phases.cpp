@@ -2,8 +2,10 @@
 
 #include "codegen/cpu/Phases.h"
 
+#include "codegen/cpu/Call.h"
 #include "codegen/cpu/Rows.h"
 #include "codegen/cpu/Scalars.h"
+#include "codegen/cpu/Team.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -106,6 +108,15 @@ void emitPackPhase(Frame &f, unsigned counter, const Step &step) {
   });
 }
 
+static void emitTeamPhase(Frame &f, const Step &step, Value thread) {
+  func::FuncOp size =
+      declareFunction(f, "omp_get_num_threads", {}, f.builder.getI32Type());
+  Team team{
+      f, thread,
+      f.toIndex(func::CallOp::create(f.builder, f.loc, size).getResult(0))};
+  emitTake(team, step);
+}
+
 void emitPhases(Frame &f, Value thread) {
   for (auto [counter, phase] : llvm::enumerate(f.schedule.phases())) {
     if (phase.barrierBefore)
@@ -129,6 +140,9 @@ void emitPhases(Frame &f, Value thread) {
       break;
     case Phase::Kind::Loop:
       emitLoopPhase(f, counter, phase.steps.front());
+      break;
+    case Phase::Kind::Team:
+      emitTeamPhase(f, phase.steps.front(), thread);
       break;
     }
     f.scalars = outside; // others read what this phase wrote

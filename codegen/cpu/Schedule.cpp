@@ -373,8 +373,8 @@ LogicalResult Scheduler::visitLoop(grouped::LoopOp op, Step &step) {
     }
     for (Operation &inner : body.front().without_terminator()) {
       if (isa<grouped::LoopOp, grouped::PlanOp, grouped::MatmulOp,
-              grouped::PackOp, grouped::LimitOp, grouped::BalanceLossOp,
-              SegmentSizeOp>(inner))
+              grouped::PackOp, grouped::LimitOp, grouped::TakeOp,
+              grouped::AssignOp, grouped::BalanceLossOp, SegmentSizeOp>(inner))
         return inner.emitOpError("inside a loop over groups is not supported "
                                  "in CPU code");
       if (failed(visit(&inner)))
@@ -416,6 +416,7 @@ LogicalResult Scheduler::visit(Operation *op) {
     return visitView(op);
   case OpKind::Row:
   case OpKind::Serial:
+  case OpKind::Team:
   case OpKind::Matmul:
   case OpKind::Pack:
   case OpKind::Loop:
@@ -471,6 +472,9 @@ LogicalResult Scheduler::visit(Operation *op) {
   switch (kind) {
   case OpKind::Serial:
     addStep(std::move(step), Phase::Kind::Serial, Extent{}, accesses, writes);
+    break;
+  case OpKind::Team:
+    addStep(std::move(step), Phase::Kind::Team, Extent{}, accesses, writes);
     break;
   case OpKind::Matmul:
     addStep(std::move(step), Phase::Kind::Matmul, Extent{}, accesses, writes);

@@ -40,6 +40,7 @@ struct Phase {
     Matmul, // one grouped.matmul
     Pack,   // one grouped.pack
     Loop,   // one grouped.loop; tasks are groups
+    Team,   // one step that all threads divide among them, with barriers inside
   };
   Kind kind;
   Extent rows;

@@ -3,6 +3,7 @@
 
 #include "codegen/cpu/Sort.h"
 
+#include "codegen/cpu/Call.h"
 #include "codegen/cpu/Ranking.h"
 #include "codegen/cpu/VectorBody.h"
 
@@ -157,8 +158,7 @@ struct RadixSort {
 static func::FuncOp sortFunction(Frame &f) {
   constexpr StringRef name = "moe_sort";
   OpBuilder &b = f.builder;
-  auto module =
-      b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  ModuleOp module = moduleOf(f);
   if (auto made = module.lookupSymbol<func::FuncOp>(name))
     return made;
   auto memory = MemRefType::get({ShapedType::kDynamic}, b.getI64Type());

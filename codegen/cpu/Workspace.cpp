@@ -20,16 +20,25 @@ Workspace layOutWorkspace(Frame &f) {
   int64_t counters = f.schedule.phases().size() * kAlignment;
   Value end = f.constant(counters);
   SmallVector<Value> places;
+  auto alignedRows = [&](Extent rows, int64_t rowBytes) {
+    Value bytes = f.mul(f.extent(rows), rowBytes);
+    Value lines = f.div(f.add(bytes, kAlignment - 1), f.constant(kAlignment));
+    return f.mul(lines, kAlignment);
+  };
   for (const Place &place : f.schedule.places()) {
     places.push_back(end);
-    Value bytes = f.mul(f.extent(place.rows), place.rowBytes);
-    Value lines = f.div(f.add(bytes, kAlignment - 1), f.constant(kAlignment));
-    end = f.add(end, f.mul(lines, kAlignment));
+    end = f.add(end, alignedRows(place.rows, place.rowBytes));
   }
+  result.scratchBytes = f.constant(0);
   for (auto [number, storage] : llvm::enumerate(f.schedule.storages())) {
     if (storage.kind == Storage::Kind::Scratch) {
       result.scratchOffsets[number] = result.scratchBytes;
-      result.scratchBytes += aligned(storage.rowBytes());
+      result.scratchBytes =
+          f.add(result.scratchBytes, aligned(storage.rowBytes()));
+    } else if (storage.kind == Storage::Kind::Private) {
+      result.scratchOffsets[number] = result.scratchBytes;
+      result.scratchBytes = f.add(
+          result.scratchBytes, alignedRows(storage.rows, storage.rowBytes()));
     } else if (storage.kind == Storage::Kind::Workspace) {
       result.offsets[number] = places[storage.place];
     }

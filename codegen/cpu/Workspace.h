@@ -9,13 +9,13 @@ namespace moe::cpu {
 
 /// Offsets in bytes, of type index. First come the task counters, a cache line
 /// each, then what Workspace storages hold, then for each thread its scratch
-/// rows.
+/// rows and what Private storages hold.
 struct Workspace {
-  llvm::DenseMap<unsigned, mlir::Value> offsets; // of Workspace storages
-  mlir::Value scratch;                           // of thread 0
-  int64_t scratchBytes = 0;                      // of one thread
-  llvm::DenseMap<unsigned, int64_t> scratchOffsets;
-  mlir::Value bytes; // of everything
+  llvm::DenseMap<unsigned, mlir::Value> offsets;        // of Workspace storages
+  mlir::Value scratch;                                  // of thread 0
+  mlir::Value scratchBytes;                             // of one thread
+  llvm::DenseMap<unsigned, mlir::Value> scratchOffsets; // Scratch, Private
+  mlir::Value bytes;                                    // of everything
 };
 
 /// Emits the arithmetic; needs the frame's symbols and threads.
