@@ -47,6 +47,7 @@ WORKS = {
     "qwen2_moe",
     "qwen3_moe",
     "qwen3_next",
+    "remoe",
     "shazeer_noisy_topk",
     "statistics",
     "step3p7",
