@@ -24,8 +24,9 @@ static bool isStored(Value value) {
 /// Products and functions such as exp exist in f32; in f64 rows can only be
 /// moved and put through arith.
 static bool needsWideMath(Operation *op) {
-  if (isa<BroadcastOp, GatherOp, MapOp, ReduceOp, SplitOp, grouped::TopKOp,
-          grouped::SelectOp, grouped::PickOp, grouped::BalanceLossOp>(op) ||
+  if (isa<BroadcastOp, GatherOp, MapOp, RandomOp, ReduceOp, SplitOp,
+          grouped::TopKOp, grouped::SelectOp, grouped::PickOp,
+          grouped::BalanceLossOp>(op) ||
       !isa_and_nonnull<MoeDialect, grouped::GroupedDialect, math::MathDialect>(
           op->getDialect()))
     return false;
@@ -113,10 +114,10 @@ OpKind kindOf(Operation *op) {
   if (auto linear = dyn_cast<LinearOp>(op))
     return linear.getInput().getType().getRank() > 1 ? OpKind::Row
                                                      : OpKind::Unsupported;
-  if (isa<AttentionOp, BroadcastOp, GatherOp, RopeOp, grouped::CombineOp,
-          grouped::TopKOp, grouped::SelectOp, grouped::JoinOp,
-          grouped::CheckIdsOp, grouped::PickOp, grouped::MatrixOp,
-          tensor::SplatOp>(op))
+  if (isa<AttentionOp, BroadcastOp, GatherOp, RandomOp, RopeOp,
+          grouped::CombineOp, grouped::TopKOp, grouped::SelectOp,
+          grouped::JoinOp, grouped::CheckIdsOp, grouped::PickOp,
+          grouped::MatrixOp, tensor::SplatOp>(op))
     return OpKind::Row;
   if (auto map = dyn_cast<MapOp>(op))
     return bodyWorks(map.getBody().front()) ? OpKind::Row : OpKind::Unsupported;
@@ -203,6 +204,8 @@ void forEachRead(Operation *op, const Extents &extents,
     if (isa<tensor::InsertSliceOp>(op) &&
         value.getDefiningOp<tensor::EmptyOp>())
       continue; // holds nothing that could stay
+    if (isa<RandomOp>(op))
+      continue; // only its shape
     Reach here = reach;
     if (auto gather = dyn_cast<GatherOp>(op))
       here = value == gather.getTable() ? Reach::Whole : reach;

@@ -43,6 +43,8 @@ void emitRow(Frame &frame, const Step &step, Value row) {
     return emitCombineRow(frame, op, row);
   if (auto op = dyn_cast<LinearOp>(step.op))
     return emitLinearRow(frame, op, row);
+  if (auto op = dyn_cast<RandomOp>(step.op))
+    return emitRandomRow(frame, op, row);
   if (auto op = dyn_cast<RopeOp>(step.op))
     return emitRopeRow(frame, op, row);
   if (auto op = dyn_cast<CapacityOp>(step.op))

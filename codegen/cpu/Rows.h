@@ -45,6 +45,9 @@ void emitConcat(Frame &frame, mlir::tensor::ConcatOp op, mlir::Value row);
 // Attention.cpp: over the rows of others.
 void emitAttentionRow(Frame &frame, const Step &step, mlir::Value row);
 
+// Random.cpp: by the numbers of the elements.
+void emitRandomRow(Frame &frame, RandomOp op, mlir::Value row);
+
 // Rope.cpp: pairs of columns turn by angles.
 void emitRopeRow(Frame &frame, RopeOp op, mlir::Value row);
 

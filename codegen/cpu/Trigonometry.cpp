@@ -107,6 +107,15 @@ SinCos emitSinCos(OpBuilder &builder, Location loc, Value high, Value low) {
           convertNumber(builder, loc, cos, f32)};
 }
 
+Value emitCosOfTurns(OpBuilder &builder, Location loc, Value turns) {
+  Wide w(builder, loc, turns);
+  Value exact = w.mul(turns, 4);
+  Value quarters = w.round(exact);
+  Value rest = w.mul(w.sub(exact, quarters), kQuarter);
+  return convertNumber(builder, loc, sinCosOf(w, quarters, rest).second,
+                       builder.getF32Type());
+}
+
 namespace {
 template <typename Op> struct ExpandTrigonometry : OpRewritePattern<Op> {
   explicit ExpandTrigonometry(MLIRContext *context)

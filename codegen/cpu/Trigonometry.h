@@ -17,6 +17,10 @@ struct SinCos {
 SinCos emitSinCos(mlir::OpBuilder &builder, mlir::Location loc,
                   mlir::Value high, mlir::Value low);
 
+/// The cosine (f32) of a number of turns (f64), below 2^50.
+mlir::Value emitCosOfTurns(mlir::OpBuilder &builder, mlir::Location loc,
+                           mlir::Value turns);
+
 /// math.sin and math.cos of f32: error at most 0.51 ulp, or 1e-15 where that is
 /// more (at multiples of pi); sin of -0 is -0, NaN of an infinity.
 void populateTrigonometry(mlir::RewritePatternSet &patterns);
