@@ -41,6 +41,7 @@ WORKS = {
     "local_experts",
     "longcat_flash",
     "loss_free_balancing",
+    "megablocks",
     "megatron_dropping",
     "minimax_m2",
     "minimax_text",
