@@ -2,9 +2,11 @@
 
 #include "KernelHarness.h"
 
+#include "codegen/cpu/Compile.h"
 #include "codegen/cpu/Link.h"
 #include "codegen/cpu/Lower.h"
 #include "codegen/cpu/Object.h"
+#include "passes/Passes.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
@@ -100,7 +102,8 @@ Arguments &Arguments::memref(void *data, std::vector<int64_t> shape,
 MLIRContext &context() {
   static MLIRContext *instance = [] {
     DialectRegistry registry;
-    cpu::registerCpuLowering(registry);
+    registerDialects(registry);
+    cpu::registerCompilation(registry);
     auto *context = new MLIRContext(registry);
     context->loadAllAvailableDialects();
     return context;
@@ -156,10 +159,15 @@ static void callWords(void *function, const std::vector<int64_t> &words,
   reinterpret_cast<Pointer>(function)((I < words.size() ? words[I] : 0)...);
 }
 
-void Kernels::call(const char *name, const Arguments &arguments) const {
+void *Kernels::find(const char *name) const {
   void *function = dlsym(library, name);
   if (!function)
     fail(llvm::Twine("no function ") + name);
+  return function;
+}
+
+void Kernels::call(const char *name, const Arguments &arguments) const {
+  void *function = find(name);
   if (arguments.words.size() > 64)
     fail("too many arguments");
   callWords(function, arguments.words, std::make_index_sequence<64>());

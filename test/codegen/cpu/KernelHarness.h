@@ -72,6 +72,8 @@ public:
   ~Kernels();
 
   void call(const char *function, const Arguments &arguments) const;
+  /// The address of an exported function; aborts if there is none.
+  void *find(const char *function) const;
 
 private:
   explicit Kernels(void *library) : library(library) {}
