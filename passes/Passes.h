@@ -17,7 +17,7 @@ namespace moe {
 /// standard ones.
 void registerDialects(mlir::DialectRegistry &registry);
 /// The phase moe-to-grouped, level 1 to level 2: a manager of modules.
-/// `weightsFormat`: q8, or empty for weights as the model has them.
+/// `weightsFormat`: q8, q4, or empty for weights as the model has them.
 void buildMoeToGrouped(mlir::OpPassManager &module,
                        llvm::StringRef weightsFormat = "");
 /// Registers the named phases of Pipelines.cpp for moe-opt.

@@ -82,7 +82,7 @@ void moe::registerPipelines() {
   struct Options : PassPipelineOptions<Options> {
     Option<std::string> weightsFormat{
         *this, "weights-format",
-        llvm::cl::desc("q8: weights of experts become 8-bit entries")};
+        llvm::cl::desc("q8, q4: weights of experts become 8-bit or 4-bit entries")};
   };
   PassPipelineRegistration<Options>(
       "moe-to-grouped",

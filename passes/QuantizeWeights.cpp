@@ -1,5 +1,5 @@
-// --moe-quantize-weights: packed weights of experts become 8-bit entries with
-// one scale per output.
+// --moe-quantize-weights: packed weights of experts become entries of 8 or 4
+// bits with scales.
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/Passes.h"
 
@@ -17,14 +17,15 @@ public:
   using QuantizeWeightsBase::QuantizeWeightsBase;
 
   LogicalResult initialize(MLIRContext *context) override {
-    if (format != "q8")
+    if (format != "q8" && format != "q4")
       return emitError(UnknownLoc::get(context))
-             << "quantises weights to '" << format << "', expected 'q8'";
+             << "quantises weights to '" << format << "', expected 'q8' or 'q4'";
     return success();
   }
 
   void runOnOperation() override {
-    getOperation().walk([](grouped::PackOp pack) {
+    unsigned bits = format == "q4" ? 4 : 8;
+    getOperation().walk([&](grouped::PackOp pack) {
       bool ofExperts = llvm::all_of(pack->getUsers(), [](Operation *user) {
         auto matmul = dyn_cast<grouped::MatmulOp>(user);
         return matmul && matmul.getOffsets();
@@ -34,7 +35,7 @@ public:
       grouped::PackedType type = pack.getPacked().getType();
       pack.getPacked().setType(grouped::PackedType::get(
           type.getContext(), type.getShape(),
-          IntegerType::get(type.getContext(), 8), type.getWeights()));
+          IntegerType::get(type.getContext(), bits), type.getWeights()));
     });
   }
 };

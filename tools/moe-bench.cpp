@@ -33,7 +33,7 @@ struct Options {
 bench::Precision precisionOf(const std::string &name) {
   std::optional<bench::Precision> precision = bench::parsePrecision(name);
   if (!precision)
-    moert::fail(MOERT_USAGE, "--dtype: {}; wanted f32, bf16 or q8",
+    moert::fail(MOERT_USAGE, "--dtype: {}; wanted f32, bf16, q8 or q4",
                 moert::quote(name));
   return *precision;
 }
@@ -126,7 +126,7 @@ int main(int argc, char **argv) {
       ->delimiter(',')
       ->check(CLI::Range(int64_t(1), int64_t(1) << 20))
       ->capture_default_str();
-  app.add_option("--dtype", options.dtypes, "f32, bf16, q8")
+  app.add_option("--dtype", options.dtypes, "f32, bf16, q8, q4")
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--threads", options.measure.threads)

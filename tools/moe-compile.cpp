@@ -167,8 +167,9 @@ int main(int argc, char **argv) {
       ->delimiter(',')
       ->check(CLI::IsMember(names));
   app.add_option("--weights-format", options.weightsFormat,
-                 "q8: experts' weights as 8-bit entries, one scale an output")
-      ->check(CLI::IsMember({"q8"}));
+                 "experts' weights: q8 as 8-bit entries, one scale an output; "
+                 "q4 as 4-bit ones, one scale for 32 inputs")
+      ->check(CLI::IsMember({"q8", "q4"}));
   app.add_flag("--emulated", options.emulated,
                "make one --level run on every machine, slowly (for tests)")
       ->needs("--level");

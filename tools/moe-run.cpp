@@ -33,7 +33,7 @@ Usage: moe-run MODEL.so|MODEL.mlir [options]       (.mlir: compiled first, cache
   --output_max_element_count=N  elements printed of a result (1024)
   --device=cpu             where to run
   --threads=N              0: all of this machine (default)
-  --weights-format=q8      experts' weights of a .mlir model as 8-bit entries
+  --weights-format=q8|q4   experts' weights of a .mlir model as 8- or 4-bit entries
   --level=LEVEL            avx2, avx512 or avx512bf16 (default $MOE_CPU, else best)
   --stats                  load of every expert as bars, and time per token
   --list                   print the functions of the model, their types and params
@@ -376,7 +376,7 @@ int main(int argc, char **argv) {
     app.add_option("--device", options.device);
     app.add_option("--level", options.level);
     app.add_option("--weights-format", options.weightsFormat)
-        ->check(CLI::IsMember({"q8"}));
+        ->check(CLI::IsMember({"q8", "q4"}));
     app.add_option("--threads", options.threads)->check(CLI::Range(0, 4096));
     try {
       app.parse(argc, argv);

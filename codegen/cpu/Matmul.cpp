@@ -29,7 +29,7 @@ public:
   BlockEmitter(OpBuilder &builder, Location loc, const PackedLayout &layout,
                const MatmulBlock &block, const Epilogue &epilogue)
       : builder(builder), loc(loc), layout(layout), block(block),
-        epilogue(epilogue), maxRows(layout.level.maxRows(layout.vectors())) {}
+        epilogue(epilogue), maxRows(layout.maxRows()) {}
 
   void emit();
 
@@ -162,18 +162,22 @@ void BlockEmitter::emitTile(Value firstRow, int64_t rows, Value firstPanel,
   }
   for (int64_t r = 0; r < rows; ++r)
     tokens.push_back(tokenOf(r == 0 ? firstRow : add(firstRow, constant(r))));
-  SmallVector<Value> sums = emitTileSums(builder, loc, layout, block.a, tokens,
-                                         view, packedPanels, prefetch);
+  SmallVector<Value> sums =
+      layout.hasGroups() ? emitGroupTileSums(builder, loc, layout, block.a,
+                                             tokens, block.packed, packedPanels)
+                         : emitTileSums(builder, loc, layout, block.a, tokens,
+                                        view, packedPanels, prefetch);
   auto type = VectorType::get({layout.level.lanes}, builder.getF32Type());
   for (auto [i, sum] : llvm::enumerate(sums)) {
-    if (layout.isQuantized())
+    if (sum.getType() != type) // i32
       sum = vector::BitCastOp::create(builder, loc, type, sum);
     vector::StoreOp::create(builder, loc, sum, finished,
                             ValueRange{constant(i), constant(0)});
   }
 }
 
-/// (sum - 128 * sum of the weights) * scale of the column * scale of the row.
+/// (sum - 128 * sum of the weights) * scale of the column * scale of the row;
+/// scales of groups are in the sum already.
 Value BlockEmitter::dequantize(Value sum, Value token, Value panel,
                                int64_t vector) {
   int64_t lanes = layout.level.lanes;
@@ -188,14 +192,20 @@ Value BlockEmitter::dequantize(Value sum, Value token, Value panel,
         add(first, constant(offset + 4 * lanes * vector)));
     return vector::BitCastOp::create(builder, loc, type, raw);
   };
+  Value scale = vector::BroadcastOp::create(
+      builder, loc, floats,
+      memref::LoadOp::create(builder, loc, block.rowScales, token));
+  if (layout.hasGroups()) {
+    if (layout.level.int8Dot)
+      sum = arith::SubFOp::create(builder, loc, sum,
+                                  ofColumns(layout.sumsOffset(), floats));
+    return arith::MulFOp::create(builder, loc, sum, scale);
+  }
   sum = vector::BitCastOp::create(builder, loc, integers, sum);
   if (layout.level.int8Dot)
     sum = arith::SubIOp::create(builder, loc, sum,
                                 ofColumns(layout.sumsOffset(), integers));
   Value value = arith::SIToFPOp::create(builder, loc, floats, sum);
-  Value scale = vector::BroadcastOp::create(
-      builder, loc, floats,
-      memref::LoadOp::create(builder, loc, block.rowScales, token));
   scale = arith::MulFOp::create(builder, loc, scale,
                                 ofColumns(layout.scalesOffset(), floats));
   return arith::MulFOp::create(builder, loc, value, scale);
@@ -293,8 +303,9 @@ void BlockEmitter::emit() {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(guarded.thenBlock());
 
-  view = memref::ViewOp::create(builder, loc, layout.viewType(), block.packed,
-                                constant(0), ValueRange{});
+  if (!layout.hasGroups())
+    view = memref::ViewOp::create(builder, loc, layout.viewType(), block.packed,
+                                  constant(0), ValueRange{});
   finished = allocateSums();
   Value firstPanel = emitFewRows(rows);
 

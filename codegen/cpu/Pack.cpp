@@ -22,6 +22,15 @@ int64_t PackedLayout::panels() const {
   return llvm::divideCeil(outputs, panelColumns());
 }
 
+int64_t PackedLayout::maxRows() const {
+  if (!hasGroups())
+    return level.maxRows(vectors());
+  // A third of the registers of sums is free beside them. A row has f32 sums
+  // and one vector of i32 sums; 7 registers hold weights and constants.
+  return std::max<int64_t>(1,
+                           (level.accumulators * 4 / 3 - 7) / (vectors() + 1));
+}
+
 int64_t PackedLayout::pairing() const {
   if (isQuantized())
     return level.int8Dot ? 4 : 2;
@@ -40,13 +49,13 @@ int64_t PackedLayout::stepBytes() const {
 int64_t PackedLayout::scalesOffset() const { return steps() * stepBytes(); }
 
 int64_t PackedLayout::sumsOffset() const {
-  return scalesOffset() + 4 * vectors() * level.lanes;
+  return hasGroups() ? groups() * groupBytes() : scalesOffset() + 4 * columns();
 }
 
 int64_t PackedLayout::panelBytes() const {
   if (!isQuantized())
     return scalesOffset();
-  return sumsOffset() + (level.int8Dot ? 4 * vectors() * level.lanes : 0);
+  return sumsOffset() + (level.int8Dot ? 4 * columns() : 0);
 }
 
 MemRefType PackedLayout::viewType() const {

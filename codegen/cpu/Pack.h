@@ -20,12 +20,21 @@ namespace moe::cpu {
 /// weight, weight by weight, so that one pass over a row of A computes the same
 /// columns of all of them. bf16 keeps two neighbouring inputs of a column
 /// together (pairing 2). N and K are padded with zeros. Element type: f32, f16,
-/// bf16 or i8. The buffer is aligned to 64 bytes.
+/// bf16, i8 or i4. The buffer is aligned to 64 bytes.
 ///
 /// i8 is symmetric with one scale per output: weight = scale * entry, scale =
 /// largest |weight| / 127, entries rounded to nearest even. After its steps a
 /// panel has the f32 scale of every column and, for Int8Dot, 128 times the i32
 /// sum of its entries, both [vectors][lanes].
+///
+/// i4 is symmetric with one bf16 scale for each output and 32 inputs, scale =
+/// largest |weight| / 7, and a panel is
+///
+///   [groups][vectors][16 / pairing][lanes][pairing] bytes, low half: input k
+///   of the group plus 8, high half: input k + 16 plus 8; then the scales of
+///   the group, [vectors][lanes]
+///
+/// and for Int8Dot 128 times the f32 sum of every column at the end.
 struct PackedLayout {
   int64_t experts = 0;
   int64_t outputs = 0; // N of every weight
@@ -43,6 +52,21 @@ struct PackedLayout {
   /// Panels of one expert.
   int64_t panels() const;
   bool isQuantized() const { return element.isInteger(); }
+  /// i4, which has a scale for each group of inputs.
+  bool hasGroups() const { return element.isInteger(4); }
+  static constexpr int64_t kGroup = 32;
+  int64_t groups() const { return (inputs + kGroup - 1) / kGroup; }
+  /// Of one group: its entries, then its scales.
+  int64_t groupBytes() const { return groupScalesOffset() + 2 * columns(); }
+  int64_t groupScalesOffset() const { return kGroup / 2 * columns(); }
+  /// Columns of a panel, all weights together.
+  int64_t columns() const { return vectors() * level.lanes; }
+  /// Rows of the largest tile.
+  int64_t maxRows() const;
+  /// Entries of a quantised row, some of them beyond K.
+  int64_t rowEntries() const {
+    return hasGroups() ? groups() * kGroup : steps() * pairing();
+  }
   /// Inputs that are stored side by side for a column: 2 for bf16, 4 or 2 for
   /// i8, else 1.
   int64_t pairing() const;

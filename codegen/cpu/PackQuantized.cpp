@@ -26,8 +26,9 @@ public:
                   ValueRange sources, bool inOut, Value packed)
       : builder(builder), loc(loc), layout(layout), sources(sources),
         inOut(inOut), packed(packed) {
-    view = memref::ViewOp::create(builder, loc, layout.viewType(), packed,
-                                  constant(0), ValueRange{});
+    if (!layout.hasGroups())
+      view = memref::ViewOp::create(builder, loc, layout.viewType(), packed,
+                                    constant(0), ValueRange{});
   }
 
   void emitPanels(Value begin, Value end);
@@ -74,6 +75,9 @@ private:
   Value storeEntries(const Column &column, Value inverse);
   Value storeBlocks(const Column &column, Value inverse);
   void storeTrailer(const Column &column, int64_t offset, Value number);
+  Value entriesOf(const Column &column, Value k, int64_t count);
+  void emitGroups(const Column &column);
+  Value emitGroup(const Column &column, Value group, int64_t count);
   void emitColumn(const Column &column);
   void emitNothing(const Column &column);
   Value zero() {
@@ -242,7 +246,109 @@ void QuantizedPacker::storeTrailer(const Column &column, int64_t offset,
   vector::StoreOp::create(builder, loc, bytes, packed, add(at, mul(place, 4)));
 }
 
+/// `count` weights from k on, wherever they lie; 0 in the other lanes.
+Value QuantizedPacker::entriesOf(const Column &column, Value k, int64_t count) {
+  if (isContiguous(column))
+    return loadBlock(column, k, count);
+  Value block = arith::ConstantOp::create(
+      builder, loc, builder.getZeroAttr(blockOf(builder.getF32Type())));
+  for (int64_t i = 0; i < count; ++i)
+    block = vector::InsertOp::create(
+        builder, loc, loadOne(column, add(k, constant(i))), block, i);
+  return block;
+}
+
+/// A group of which `count` inputs exist. Returns scale * sum of its entries.
+Value QuantizedPacker::emitGroup(const Column &column, Value group,
+                                 int64_t count) {
+  int64_t pairing = layout.pairing(), half = PackedLayout::kGroup / 2;
+  Type i32 = builder.getI32Type();
+  Value k = mul(group, PackedLayout::kGroup);
+  SmallVector<Value> halves = {entriesOf(column, k, std::min(count, half)),
+                               entriesOf(column, add(k, constant(half)),
+                                         std::max<int64_t>(count - half, 0))};
+  Value most;
+  for (Value numbers : halves) {
+    Value largest = vector::ReductionOp::create(
+        builder, loc, vector::CombiningKind::MAXIMUMF,
+        math::AbsFOp::create(builder, loc, numbers));
+    most =
+        most ? arith::MaximumFOp::create(builder, loc, most, largest) : largest;
+  }
+  auto [scale, inverse] = groupScale(builder, loc, most);
+  Value inverses = vector::BroadcastOp::create(
+      builder, loc, blockOf(builder.getF32Type()), inverse);
+  auto splat = [&](int64_t value) -> Value {
+    return arith::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(blockOf(i32), builder.getI32IntegerAttr(value)));
+  };
+  Value sum, nibbles;
+  for (auto [number, numbers] : llvm::enumerate(halves)) {
+    Value entries = quantize(builder, loc, numbers, inverses, kLargestNibble);
+    Value part = vector::ReductionOp::create(
+        builder, loc, vector::CombiningKind::ADD, entries);
+    sum = sum ? arith::AddIOp::create(builder, loc, sum, part) : part;
+    entries = arith::AddIOp::create(builder, loc, entries, splat(8));
+    if (number == 0)
+      nibbles = entries;
+    else
+      nibbles = arith::OrIOp::create(
+          builder, loc, nibbles,
+          arith::ShLIOp::create(builder, loc, entries, splat(4)));
+  }
+  Value bytes = arith::TruncIOp::create(builder, loc,
+                                        blockOf(builder.getI8Type()), nibbles);
+  Value first = add(mul(column.panel, layout.panelBytes()),
+                    mul(group, layout.groupBytes()));
+  Value place = add(mul(column.vector, layout.level.lanes), column.lane);
+  for (int64_t i = 0; i < half; i += pairing) {
+    Value step = vector::ExtractStridedSliceOp::create(
+        builder, loc, bytes, ArrayRef<int64_t>{i}, ArrayRef<int64_t>{pairing},
+        ArrayRef<int64_t>{1});
+    vector::StoreOp::create(
+        builder, loc, step, packed,
+        add(add(first, constant(i * layout.level.lanes)),
+            add(mul(column.vector, half * layout.level.lanes),
+                mul(column.lane, pairing))));
+  }
+  Value narrow = convertFloat(builder, loc, scale, builder.getBF16Type());
+  Value bits = vector::FromElementsOp::create(
+      builder, loc, VectorType::get({1}, builder.getBF16Type()), narrow);
+  vector::StoreOp::create(
+      builder, loc,
+      vector::BitCastOp::create(
+          builder, loc, VectorType::get({2}, builder.getI8Type()), bits),
+      packed,
+      add(add(first, constant(layout.groupScalesOffset())), mul(place, 2)));
+  return arith::MulFOp::create(
+      builder, loc, scale,
+      arith::SIToFPOp::create(builder, loc, builder.getF32Type(), sum));
+}
+
+void QuantizedPacker::emitGroups(const Column &column) {
+  int64_t whole = layout.inputs / PackedLayout::kGroup;
+  Value sum = zero();
+  if (whole > 0)
+    sum = loop(whole, 1, sum,
+               [&](Value group, ValueRange so) -> SmallVector<Value> {
+                 Value more = emitGroup(column, group, PackedLayout::kGroup);
+                 return {arith::AddFOp::create(builder, loc, so[0], more)};
+               })[0];
+  if (int64_t rest = layout.inputs % PackedLayout::kGroup)
+    sum = arith::AddFOp::create(builder, loc, sum,
+                                emitGroup(column, constant(whole), rest));
+  if (layout.level.int8Dot)
+    storeTrailer(
+        column, layout.sumsOffset(),
+        arith::MulFOp::create(builder, loc, sum,
+                              arith::ConstantOp::create(
+                                  builder, loc, builder.getF32FloatAttr(128))));
+}
+
 void QuantizedPacker::emitColumn(const Column &column) {
+  if (layout.hasGroups())
+    return emitGroups(column);
   Value most = largest(column);
   Value inverse = inverseScale(builder, loc, most);
   Value sum = isContiguous(column) ? storeBlocks(column, inverse)
@@ -259,6 +365,22 @@ void QuantizedPacker::emitColumn(const Column &column) {
 void QuantizedPacker::emitNothing(const Column &column) {
   int64_t pairing = layout.pairing();
   Value none = arith::ConstantIntOp::create(builder, loc, 0, 8);
+  if (layout.hasGroups()) {
+    // Whatever the entries are: their scales are 0.
+    Value first = mul(column.panel, layout.panelBytes());
+    Value place = add(mul(column.vector, layout.level.lanes), column.lane);
+    loop(layout.groups(), [&](Value group) {
+      Value start = add(first, mul(group, layout.groupBytes()));
+      for (int64_t i = 0; i < 2; ++i)
+        memref::StoreOp::create(
+            builder, loc, none, packed,
+            add(add(start, constant(layout.groupScalesOffset() + i)),
+                mul(place, 2)));
+    });
+    if (layout.level.int8Dot)
+      storeTrailer(column, layout.sumsOffset(), zero());
+    return;
+  }
   loop(layout.steps(), [&](Value step) {
     for (int64_t entry = 0; entry < pairing; ++entry)
       memref::StoreOp::create(

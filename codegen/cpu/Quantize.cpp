@@ -2,6 +2,8 @@
 
 #include "codegen/cpu/Quantize.h"
 
+#include "codegen/cpu/VectorAccess.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/BuiltinTypes.h"
@@ -35,13 +37,29 @@ Value scaleOf(OpBuilder &builder, Location loc, Value largest) {
       constantLike(builder, loc, largest.getType(), kLargestEntry));
 }
 
-Value quantize(OpBuilder &builder, Location loc, Value x, Value inverse) {
+std::pair<Value, Value> groupScale(OpBuilder &builder, Location loc,
+                                   Value largest) {
+  Type type = largest.getType();
+  Value scale = arith::DivFOp::create(
+      builder, loc, largest, constantLike(builder, loc, type, kLargestNibble));
+  scale = convertFloat(builder, loc, scale, builder.getBF16Type());
+  scale = convertFloat(builder, loc, scale, builder.getF32Type());
+  Value zero = constantLike(builder, loc, type, 0);
+  Value some = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OGT,
+                                     scale, zero);
+  Value inverse = arith::DivFOp::create(
+      builder, loc, constantLike(builder, loc, type, 1), scale);
+  return {scale, arith::SelectOp::create(builder, loc, some, inverse, zero)};
+}
+
+Value quantize(OpBuilder &builder, Location loc, Value x, Value inverse,
+               double largest) {
   Type type = x.getType();
   Value scaled = arith::MulFOp::create(builder, loc, x, inverse);
   Value rounded = math::RoundEvenOp::create(builder, loc, scaled);
   // maxnumf and minnumf take the other operand for NaN.
-  Value low = constantLike(builder, loc, type, -kLargestEntry);
-  Value high = constantLike(builder, loc, type, kLargestEntry);
+  Value low = constantLike(builder, loc, type, -largest);
+  Value high = constantLike(builder, loc, type, largest);
   rounded = arith::MaxNumFOp::create(builder, loc, rounded, low);
   rounded = arith::MinNumFOp::create(builder, loc, rounded, high);
   Type integer = builder.getI32Type();

@@ -1,5 +1,5 @@
-// Symmetric 8-bit numbers: entry = round(127 * x / largest |x|), the same
-// formula for weights and rows and in the interpreter.
+// Symmetric 8-bit numbers, entry = round(127 * x / largest |x|), and 4-bit
+// ones: the same formulas for weights and rows and in the interpreter.
 
 #ifndef MOE_CODEGEN_CPU_QUANTIZE_H
 #define MOE_CODEGEN_CPU_QUANTIZE_H
@@ -8,8 +8,9 @@
 
 namespace moe::cpu {
 
-/// The largest entry, of either sign.
+/// The largest entries of 8 and of 4 bits, of either sign.
 inline constexpr double kLargestEntry = 127;
+inline constexpr double kLargestNibble = 7;
 
 /// 127 / largest, or 0 if nothing is larger than 0; `largest` is an f32.
 mlir::Value inverseScale(mlir::OpBuilder &builder, mlir::Location loc,
@@ -20,9 +21,15 @@ mlir::Value scaleOf(mlir::OpBuilder &builder, mlir::Location loc,
                     mlir::Value largest);
 
 /// x * inverse (both f32, scalars or vectors), rounded to nearest even and kept
-/// in [-127, 127], as i32. NaN becomes -127: the scale is NaN then.
+/// in [-largest, largest], as i32. NaN becomes -largest: the scale is NaN then.
 mlir::Value quantize(mlir::OpBuilder &builder, mlir::Location loc,
-                     mlir::Value x, mlir::Value inverse);
+                     mlir::Value x, mlir::Value inverse,
+                     double largest = kLargestEntry);
+
+/// The bf16 scale of a group whose largest number is `largest`, as f32, and its
+/// inverse (0 if the scale is not larger than 0).
+std::pair<mlir::Value, mlir::Value>
+groupScale(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value largest);
 
 } // namespace moe::cpu
 

@@ -331,8 +331,8 @@ void Scheduler::quantizeInput(grouped::MatmulOp op) {
   Storage rows;
   rows.element = IntegerType::get(op.getContext(), level.int8Dot ? 8 : 16);
   rows.rows = extents.of(input);
-  rows.rowStride = paddedStride(packed.steps() * packed.pairing(),
-                                elementBytes(rows.element));
+  rows.rowStride =
+      paddedStride(packed.rowEntries(), elementBytes(rows.element));
   Storage scales;
   scales.element = Float32Type::get(op.getContext());
   scales.rows = rows.rows;

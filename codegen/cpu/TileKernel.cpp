@@ -4,14 +4,13 @@
 
 #include "codegen/cpu/TileKernel.h"
 
+#include "codegen/cpu/Dot.h"
 #include "codegen/cpu/VectorAccess.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 
 using namespace mlir;
 
@@ -55,10 +54,8 @@ private:
                 bool half, size_t row) const;
   Value widen(OpBuilder &builder, Location loc, Value packed,
               int64_t entry) const;
-  Value broadcastPair(OpBuilder &builder, Location loc, Value row, Value k,
-                      bool half) const;
-  Value multiply(OpBuilder &builder, Location loc, Value sum, Value row,
-                 Value weights) const;
+  Value broadcastHalf(OpBuilder &builder, Location loc, Value row,
+                      Value k) const;
   /// Whether one instruction takes all entries of a step.
   bool isDot() const { return family != Family::Fma; }
   bool isInteger() const {
@@ -105,93 +102,20 @@ Value TileEmitter::widen(OpBuilder &builder, Location loc, Value packed,
       builder, loc, vectorOf(layout.level.lanes, builder.getF32Type()), wide);
 }
 
-/// The entries of a step of a row in every lane of 32 bits; with `half`, bf16
-/// entry k and zero, since k + 1 lies beyond the row.
-Value TileEmitter::broadcastPair(OpBuilder &builder, Location loc, Value row,
-                                 Value k, bool half) const {
-  Type element = cast<MemRefType>(a.getType()).getElementType();
-  Type i32 = builder.getI32Type();
-  Value pair;
-  if (half) {
-    Value entry = memref::LoadOp::create(builder, loc, a, ValueRange{row, k});
-    Value bits =
-        arith::BitcastOp::create(builder, loc, builder.getI16Type(), entry);
-    pair = arith::ExtUIOp::create(builder, loc, i32, bits);
-  } else {
-    // A vector load, because rows need not be aligned to whole pairs.
-    Value entries = vector::LoadOp::create(builder, loc,
-                                           vectorOf(layout.pairing(), element),
-                                           a, ValueRange{row, k});
-    Value bits =
-        vector::BitCastOp::create(builder, loc, vectorOf(1, i32), entries);
-    pair = vector::ExtractOp::create(builder, loc, bits, 0);
-  }
+/// The bf16 entry k of a row and zero in every lane of 32 bits, since k + 1
+/// lies beyond the row.
+Value TileEmitter::broadcastHalf(OpBuilder &builder, Location loc, Value row,
+                                 Value k) const {
   int64_t lanes = layout.level.lanes;
-  Value all =
-      vector::BroadcastOp::create(builder, loc, vectorOf(lanes, i32), pair);
+  Type i32 = builder.getI32Type();
+  Value entry = memref::LoadOp::create(builder, loc, a, ValueRange{row, k});
+  Value bits =
+      arith::BitcastOp::create(builder, loc, builder.getI16Type(), entry);
+  Value all = vector::BroadcastOp::create(
+      builder, loc, vectorOf(lanes, i32),
+      arith::ExtUIOp::create(builder, loc, i32, bits));
   return vector::BitCastOp::create(
-      builder, loc, vectorOf(layout.pairing() * lanes, element), all);
-}
-
-/// Entry `number` of every lane, as i32.
-static Value extractEntry(OpBuilder &builder, Location loc, Value lanes,
-                          int64_t number, int64_t bits, bool isSigned) {
-  auto shift = [&](int64_t by) -> Value {
-    auto type = cast<VectorType>(lanes.getType());
-    return arith::ConstantOp::create(
-        builder, loc,
-        DenseElementsAttr::get(type, builder.getI32IntegerAttr(by)));
-  };
-  Value top = arith::ShLIOp::create(builder, loc, lanes,
-                                    shift(32 - bits * (number + 1)));
-  if (isSigned)
-    return arith::ShRSIOp::create(builder, loc, top, shift(32 - bits));
-  return arith::ShRUIOp::create(builder, loc, top, shift(32 - bits));
-}
-
-/// sum + row . weights, lane by lane.
-Value TileEmitter::multiply(OpBuilder &builder, Location loc, Value sum,
-                            Value row, Value weights) const {
-  if (family == Family::Fma)
-    return vector::FMAOp::create(builder, loc, row, weights, sum);
-  if (family == Family::Bf16Dot)
-    return x86vector::DotBF16Op::create(builder, loc, sum.getType(), sum, row,
-                                        weights);
-  auto call = [&](StringRef name, ValueRange operands) -> Value {
-    return LLVM::CallIntrinsicOp::create(builder, loc, sum.getType(),
-                                         builder.getStringAttr(name), operands)
-        .getResult(0);
-  };
-  bool bytes = family == Family::Int8Dot;
-  if (layout.level.emulated) {
-    Value a = vector::BitCastOp::create(builder, loc, sum.getType(), row);
-    Value b = vector::BitCastOp::create(builder, loc, sum.getType(), weights);
-    int64_t bits = 32 / layout.pairing();
-    for (int64_t entry = 0; entry < layout.pairing(); ++entry) {
-      Value product = arith::MulIOp::create(
-          builder, loc, extractEntry(builder, loc, a, entry, bits, !bytes),
-          extractEntry(builder, loc, b, entry, bits, true));
-      sum = arith::AddIOp::create(builder, loc, sum, product);
-    }
-    return sum;
-  }
-  if (bytes)
-    return call("llvm.x86.avx512.vpdpbusd.512", {sum, row, weights});
-  Value products =
-      call(layout.level.lanes == 16 ? "llvm.x86.avx512.pmaddw.d.512"
-                                    : "llvm.x86.avx2.pmadd.wd",
-           {row, weights});
-  return arith::AddIOp::create(builder, loc, sum, products);
-}
-
-/// Keeps LLVM's scheduler from hoisting the loads that follow: with all
-/// registers in use it would spill sums inside the loop. No instruction.
-static void emitFence(OpBuilder &builder, Location loc) {
-  LLVM::InlineAsmOp::create(builder, loc, TypeRange{}, ValueRange{}, "",
-                            "~{memory}",
-                            /*has_side_effects=*/true, /*is_align_stack=*/false,
-                            LLVM::tailcallkind::TailCallKind::None,
-                            LLVM::AsmDialectAttr(), ArrayAttr());
+      builder, loc, vectorOf(2 * lanes, builder.getBF16Type()), all);
 }
 
 /// One vector of weights of one entry of a step: f32, or pairs. `vector` counts
@@ -223,7 +147,9 @@ Value TileEmitter::loadRow(OpBuilder &builder, Location loc, Value step,
     k = arith::MulIOp::create(builder, loc, step,
                               constant(builder, loc, layout.pairing()));
   if (isDot())
-    return broadcastPair(builder, loc, rows[row], k, half);
+    return half ? broadcastHalf(builder, loc, rows[row], k)
+                : broadcastEntries(builder, loc, a, rows[row], k,
+                                   layout.level.lanes);
   Type f32 = builder.getF32Type();
   Value value = memref::LoadOp::create(
       builder, loc, a, ValueRange{rows[row], plus(builder, loc, k, entry)});
@@ -262,7 +188,7 @@ void TileEmitter::emitStep(OpBuilder &builder, Location loc, Value step,
     auto accumulate = [&](size_t row, Value value, size_t vector,
                           Value weights) {
       Value &sum = sums[at(row, vector)];
-      sum = multiply(builder, loc, sum, value, weights);
+      sum = emitDot(builder, loc, layout.level, family, sum, value, weights);
     };
     // The second half of a pair is loaded again rather than kept.
     emitFence(builder, loc);

@@ -19,6 +19,13 @@ emitTileSums(mlir::OpBuilder &builder, mlir::Location loc,
              const PackedLayout &layout, mlir::Value a, mlir::ValueRange rows,
              mlir::Value view, mlir::ValueRange panels, bool prefetch);
 
+/// The same for 4-bit weights, f32 sums; `packed` is memref<?xi8>.
+llvm::SmallVector<mlir::Value>
+emitGroupTileSums(mlir::OpBuilder &builder, mlir::Location loc,
+                  const PackedLayout &layout, mlir::Value a,
+                  mlir::ValueRange rows, mlir::Value packed,
+                  mlir::ValueRange panels);
+
 } // namespace moe::cpu
 
 #endif // MOE_CODEGEN_CPU_TILEKERNEL_H

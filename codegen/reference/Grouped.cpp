@@ -61,24 +61,36 @@ static void plan(PlanOp op, Frame &frame) {
   frame.set(op.getRows(), Tensor(ids.shape, std::move(rows)));
 }
 
-/// What is left of weights [groups, outputs, inputs] whose outputs have 8-bit
-/// entries with one scale each. Computed in f32, as when weights are loaded.
-static void roundToEntries(Tensor &weight) {
-  int64_t inputs = weight.shape[2];
-  for (double *row = weight.floats().data(),
-              *end = row + weight.floats().size();
-       row != end; row += inputs) {
-    float largest = 0;
-    for (int64_t k = 0; k < inputs; ++k)
-      largest = std::isnan(row[k]) || std::isnan(largest)
-                    ? NAN
-                    : std::max(largest, std::abs(static_cast<float>(row[k])));
-    float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
-    for (int64_t k = 0; k < inputs; ++k) {
-      float entry = std::nearbyintf(static_cast<float>(row[k]) * inverse);
-      row[k] = scale * std::fmin(std::fmax(entry, -127.0F), 127.0F);
-    }
+/// What is left of weights that share a scale: entries of 8 bits with an f32
+/// scale, or of 4 bits with a scale of type `narrow` (bf16).
+static void roundToEntries(llvm::MutableArrayRef<double> weights,
+                           FloatType narrow) {
+  float largest = 0;
+  for (double weight : weights)
+    largest = std::isnan(weight) || std::isnan(largest)
+                  ? NAN
+                  : std::max(largest, std::abs(static_cast<float>(weight)));
+  float most = narrow ? 7 : 127, scale = largest / most;
+  float inverse = largest > 0 ? most / largest : 0;
+  if (narrow) {
+    scale = static_cast<float>(roundTo(narrow, static_cast<double>(scale)));
+    inverse = scale > 0 ? 1 / scale : 0;
   }
+  for (double &weight : weights) {
+    float entry = std::nearbyintf(static_cast<float>(weight) * inverse);
+    weight = scale * std::fmin(std::fmax(entry, -most), most);
+  }
+}
+
+/// Weights [groups, outputs, inputs] with a scale for each output (i8), or for
+/// each output and 32 inputs (i4). Computed in f32, as when weights are loaded.
+static void quantize(Tensor &weight, bool narrow, MLIRContext *context) {
+  int64_t inputs = weight.shape[2], step = narrow ? 32 : inputs;
+  FloatType scales = narrow ? BFloat16Type::get(context) : FloatType();
+  llvm::MutableArrayRef<double> all = weight.floats();
+  for (size_t row = 0; row < all.size(); row += inputs)
+    for (int64_t k = 0; k < inputs; k += step)
+      roundToEntries(all.slice(row + k, std::min(step, inputs - k)), scales);
 }
 
 // Every weight as [groups, outputs, inputs]; in the interpreter packing changes
@@ -97,7 +109,7 @@ static void pack(PackOp op, Frame &frame) {
                                : (i[0] * outputs + i[1]) * inputs + i[2];
                   });
     if (type.getElementType().isInteger())
-      roundToEntries(arranged);
+      quantize(arranged, type.getElementType().isInteger(4), type.getContext());
     packed.weights.push_back(
         std::make_shared<const Tensor>(std::move(arranged)));
   }

@@ -1,6 +1,7 @@
 // RUN: moe-opt --moe-quantize-weights %s | FileCheck %s
+// RUN: moe-opt --moe-quantize-weights=format=q4 %s | FileCheck %s --check-prefix=CHECK-Q4
 // RUN: not moe-opt --moe-quantize-weights=format=q3 %s 2>&1 | FileCheck %s --check-prefix=CHECK-FORMAT
-// CHECK-FORMAT: error: quantises weights to 'q3', expected 'q8'
+// CHECK-FORMAT: error: quantises weights to 'q3', expected 'q8' or 'q4'
 !x = tensor<?x6xf32>
 !p = !grouped.packed<5x6x6xf32, 2>
 !q = !grouped.packed<1x6x6xbf16, 1>
@@ -8,6 +9,7 @@
 // Weights of experts, with all that stands beside them in one panel.
 // CHECK-LABEL: func.func @experts(
 // CHECK:         %[[P:.*]] = grouped.pack {{.*}} -> !grouped.packed<5x6x6xi8, 2>
+// CHECK-Q4:      grouped.pack {{.*}} -> !grouped.packed<5x6x6xi4, 2>
 // CHECK:         grouped.matmul {{.*}} weights %[[P]] : (tensor<?x6xf32>, tensor<6xi32>, !grouped.packed<5x6x6xi8, 2>)
 func.func @experts(%x: !x, %offsets: tensor<6xi32>, %a: tensor<5x6x6xf32>, %b: tensor<5x6x6xf32>) -> !x {
   %p = grouped.pack %a, %b : tensor<5x6x6xf32>, tensor<5x6x6xf32> -> !p

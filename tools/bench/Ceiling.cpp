@@ -148,7 +148,7 @@ double Ceiling::operations(std::string_view level, Precision precision) const {
     return fma256;
   if (level == "avx512bf16" && precision == Precision::Bf16)
     return std::max(dot512, fma512);
-  if (level == "avx512bf16" && precision == Precision::Q8)
+  if (level == "avx512bf16" && isQuantized(precision))
     return bytes512;
   return fma512;
 }

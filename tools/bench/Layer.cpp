@@ -51,8 +51,8 @@ void runCompiler(const std::string &compiler, const std::string &level,
                  const std::string &artefact) {
   std::vector<std::string> arguments = {compiler, model, "--level=" + level,
                                         "-o", artefact};
-  if (precision == Precision::Q8)
-    arguments.emplace_back("--weights-format=q8");
+  if (isQuantized(precision))
+    arguments.push_back(fmt::format("--weights-format={}", nameOf(precision)));
   std::vector<char *> argv;
   for (std::string &argument : arguments)
     argv.push_back(argument.data());

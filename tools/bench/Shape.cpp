@@ -11,14 +11,20 @@ using moert::Dtype;
 std::string_view nameOf(Precision precision) {
   return precision == Precision::F32    ? "f32"
          : precision == Precision::Bf16 ? "bf16"
-                                        : "q8";
+         : precision == Precision::Q8   ? "q8"
+                                        : "q4";
 }
 
 std::optional<Precision> parsePrecision(std::string_view name) {
-  for (Precision precision : {Precision::F32, Precision::Bf16, Precision::Q8})
+  for (Precision precision :
+       {Precision::F32, Precision::Bf16, Precision::Q8, Precision::Q4})
     if (name == nameOf(precision))
       return precision;
   return std::nullopt;
+}
+
+bool isQuantized(Precision precision) {
+  return precision == Precision::Q8 || precision == Precision::Q4;
 }
 
 Dtype dtypeOf(Precision precision) {
@@ -42,8 +48,11 @@ double Shape::weightBytes(double activeExperts, Precision precision) const {
   auto number = static_cast<double>(moert::dtypeBytes(dtypeOf(precision)));
   double router = h * static_cast<double>(experts) * number;
   double weights = 3.0 * h * static_cast<double>(inner);
-  return router +
-         activeExperts * weights * (precision == Precision::Q8 ? 1.0 : number);
+  if (precision == Precision::Q8)
+    number = 1;
+  if (precision == Precision::Q4)
+    number = 0.5 + 2.0 / 32; // a scale of 2 bytes for 32 weights
+  return router + activeExperts * weights * number;
 }
 
 Shape parseShape(std::string_view text, std::string_view option) {

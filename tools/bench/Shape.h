@@ -17,10 +17,13 @@ enum class Precision {
   F32,
   Bf16,
   Q8, // bf16 rows and weights, which moe-compile makes 8-bit entries
+  Q4, // the same with 4-bit entries
 };
-/// f32, bf16 or q8.
+/// f32, bf16, q8 or q4.
 std::string_view nameOf(Precision precision);
 std::optional<Precision> parsePrecision(std::string_view name);
+/// Whether the name is also a --weights-format of moe-compile.
+bool isQuantized(Precision precision);
 /// Of the rows, and of the weights in the checkpoint.
 moert::Dtype dtypeOf(Precision precision);
 

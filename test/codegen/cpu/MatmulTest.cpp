@@ -31,8 +31,8 @@ Type typeOf(StringRef name) {
   Builder builder(&context());
   if (name == "f32")
     return builder.getF32Type();
-  if (name == "i8")
-    return builder.getI8Type();
+  if (name.starts_with("i"))
+    return builder.getIntegerType(name == "i8" ? 8 : 4);
   return name == "f16" ? Type(builder.getF16Type())
                        : Type(builder.getBF16Type());
 }
@@ -73,8 +73,7 @@ CompiledCase::CompiledCase(const cpu::Level &level, const Case &test)
             test.weights, typeOf(test.packed), level};
   if (layout.isQuantized()) {
     a = IntegerType::get(&context(), level.int8Dot ? 8 : 16);
-    this->test.padding =
-        layout.steps() * layout.pairing() - test.inputs + test.padding;
+    this->test.padding = layout.rowEntries() - test.inputs + test.padding;
   }
   kernels = Kernels::compile(level, [&](OpBuilder &builder, ModuleOp module) {
     Location loc = builder.getUnknownLoc();
@@ -136,13 +135,23 @@ CompiledCase::CompiledCase(const cpu::Level &level, const Case &test)
 }
 
 void CompiledCase::quantizeWeights(double *weights) const {
-  float largest = 0;
-  for (int64_t k = 0; k < test.inputs; ++k)
-    largest = std::max(largest, std::abs(static_cast<float>(weights[k])));
-  float inverse = largest > 0 ? 127 / largest : 0;
-  for (int64_t k = 0; k < test.inputs; ++k) {
-    float entry = std::nearbyint(static_cast<float>(weights[k]) * inverse);
-    weights[k] = static_cast<double>(largest / 127) * entry;
+  int64_t step = layout.hasGroups() ? layout.kGroup : test.inputs;
+  float most = layout.hasGroups() ? 7 : 127;
+  for (int64_t first = 0; first < test.inputs; first += step) {
+    int64_t end = std::min(first + step, test.inputs);
+    float largest = 0;
+    for (int64_t k = first; k < end; ++k)
+      largest = std::max(largest, std::abs(static_cast<float>(weights[k])));
+    float scale = largest / most, inverse = largest > 0 ? most / largest : 0;
+    if (layout.hasGroups()) {
+      char space[8];
+      scale = static_cast<float>(storeRounded(typeOf("bf16"), space, 0, scale));
+      inverse = scale > 0 ? 1 / scale : 0;
+    }
+    for (int64_t k = first; k < end; ++k) {
+      float entry = std::nearbyint(static_cast<float>(weights[k]) * inverse);
+      weights[k] = static_cast<double>(scale) * std::clamp(entry, -most, most);
+    }
   }
 }
 
@@ -355,29 +364,37 @@ TEST_P(MatmulTest, LongSums) {
   compiled.check(40, 0, 31, 3);
 }
 
-// 8-bit entries: every number of rows, tails of N and K, both layouts, weights
-// of an output that are all 0.
+// Every number of rows, tails of N, K and groups, both layouts.
 TEST_P(MatmulTest, QuantizedWeights) {
-  int64_t turn = 0;
-  for (auto [outputs, inputs] : {std::pair<int64_t, int64_t>(150, 37),
-                                 {1, 1},
-                                 {31, 16},
-                                 {64, 18},
-                                 {67, 19}}) {
-    SCOPED_TRACE(testing::Message() << "N " << outputs << ", K " << inputs);
-    CompiledCase compiled(GetParam(), {2, outputs, inputs, 1 + turn % 3, "i8",
-                                       turn % 2 ? "bf16" : "f32", "i8",
-                                       turn % 2 == 1, turn != 1, 0});
-    for (int64_t rows = 0; rows <= (turn == 0 ? 14 : 5); ++rows)
-      compiled.check(17, 3, 3 + rows, turn == 2 ? 1 : 100);
-    ++turn;
+  for (const char *format : {"i8", "i4"}) {
+    int64_t turn = 0;
+    for (auto [outputs, inputs] : {std::pair<int64_t, int64_t>(150, 37),
+                                   {1, 1},
+                                   {31, 16},
+                                   {64, 64},
+                                   {67, 51}}) {
+      if (format[1] == '4' && (turn == 1 || turn == 2)) {
+        ++turn; // slow to compile, and nothing of its own
+        continue;
+      }
+      SCOPED_TRACE(testing::Message()
+                   << format << ", N " << outputs << ", K " << inputs);
+      CompiledCase compiled(GetParam(), {2, outputs, inputs, 1 + turn % 3,
+                                         format, turn % 2 ? "bf16" : "f32",
+                                         format, turn % 2 == 1, turn != 1, 0});
+      for (int64_t rows = 0; rows <= (turn == 0 ? 14 : 5); ++rows)
+        compiled.check(17, 3, 3 + rows, turn == 2 ? 1 : 100);
+      ++turn;
+    }
   }
 }
 
 TEST_P(MatmulTest, LongQuantizedSums) {
-  CompiledCase compiled(GetParam(),
-                        {1, 64, 4099, 2, "i8", "bf16", "i8", false, true, 0});
-  compiled.check(40, 0, 31, 3);
+  for (const char *format : {"i8", "i4"}) {
+    CompiledCase compiled(
+        GetParam(), {1, 64, 4099, 2, format, "bf16", format, false, true, 0});
+    compiled.check(40, 0, 31, 3);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Levels, MatmulTest,

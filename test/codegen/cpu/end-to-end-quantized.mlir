@@ -1,10 +1,14 @@
-// Weights as 8-bit entries: what quantising leaves of the weights is the interpreter's; rows are quantised too, exactly so
+// Weights as 8-bit and 4-bit entries: what quantising leaves of the weights is the interpreter's; rows are quantised too, exactly so
 // where a row has one magnitude, and otherwise within the bound of --moe-quantize-weights.
 // RUN: moe-opt %s --moe-to-grouped=weights-format=q8 -o %t.mlir
 // RUN: FileCheck %s < %t.mlir
 // RUN: moe-compile %s --weights-format=q8 -o %t.so
 // RUN: env REFERENCE=%t.mlir LEVELS=%{levels} %{python} %S/Inputs/agree.py %s %t.so exact:0,1,19 narrow:1,19 -- --expected_atol=1e-4 --expected_rtol=1e-5
 // RUN: env REFERENCE=%t.mlir LEVELS=%{levels} %{python} %S/Inputs/agree.py %s %t.so bounded:33 -- --expected_atol=0.35 --expected_rtol=0
+// RUN: moe-opt %s --moe-to-grouped=weights-format=q4 -o %t.q4.mlir
+// RUN: moe-compile %s --weights-format=q4 -o %t.q4.so
+// RUN: env REFERENCE=%t.q4.mlir LEVELS=%{levels} %{python} %S/Inputs/agree.py %s %t.q4.so exact:0,1,19 narrow:1,19 -- --expected_atol=1e-4 --expected_rtol=1e-5
+// RUN: env REFERENCE=%t.q4.mlir LEVELS=%{levels} %{python} %S/Inputs/agree.py %s %t.q4.so bounded:33 -- --expected_atol=0.35 --expected_rtol=0
 // RUN: moe-compile %s --weights-format=q8 --level=avx512bf16 --emulated -o %t.emulated.so
 // RUN: env REFERENCE=%t.mlir LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.emulated.so exact:19 -- --expected_atol=1e-4 --expected_rtol=1e-5
 !x = tensor<?x19xf32>

@@ -1,0 +1,167 @@
+// Tiles of 4-bit weights: the integer sums of a group of 32 inputs are scaled
+// and added to f32 sums, which stay in registers.
+
+#include "codegen/cpu/TileKernel.h"
+
+#include "codegen/cpu/Dot.h"
+#include "codegen/cpu/VectorAccess.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+namespace {
+
+class GroupTileEmitter {
+public:
+  GroupTileEmitter(OpBuilder &builder, Location loc, const PackedLayout &layout,
+                   Value a, ValueRange rows, Value packed, ValueRange panels)
+      : builder(builder), loc(loc), layout(layout), a(a), rows(rows),
+        packed(packed), panels(panels), lanes(layout.level.lanes),
+        pairing(layout.pairing()) {}
+
+  SmallVector<Value> emit();
+
+private:
+  Value constant(int64_t value) {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  }
+  Value add(Value a, Value b) {
+    return arith::AddIOp::create(builder, loc, a, b);
+  }
+  Value mul(Value a, int64_t b) {
+    return arith::MulIOp::create(builder, loc, a, constant(b));
+  }
+  VectorType vectorOf(int64_t count, Type element) {
+    return VectorType::get({count}, element);
+  }
+  Value bytesAt(Value offset, int64_t count) {
+    return vector::LoadOp::create(
+        builder, loc, vectorOf(count, builder.getI8Type()), packed, offset);
+  }
+  std::pair<Value, Value> unpack(Value bytes);
+  void emitVector(Value start, Value k, int64_t vector,
+                  MutableArrayRef<Value> sums);
+
+  OpBuilder &builder;
+  Location loc;
+  const PackedLayout &layout;
+  Value a;
+  ValueRange rows;
+  Value packed;
+  ValueRange panels;
+  const int64_t lanes, pairing;
+};
+
+} // namespace
+
+/// The entries in the low and in the high halves of bytes.
+std::pair<Value, Value> GroupTileEmitter::unpack(Value bytes) {
+  auto type = cast<VectorType>(bytes.getType());
+  // Shifts exist for 16 bits and more: what comes from the neighbour is masked.
+  auto wide = vectorOf(type.getDimSize(0) / 2, builder.getI16Type());
+  auto splat = [&](VectorType type, int64_t value) -> Value {
+    return arith::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(
+            type, builder.getIntegerAttr(type.getElementType(), value)));
+  };
+  auto centre = [&](Value nibbles) -> Value {
+    Value low = arith::AndIOp::create(builder, loc, nibbles, splat(type, 0x0f));
+    Value entries = arith::SubIOp::create(builder, loc, low, splat(type, 8));
+    if (layout.level.int8Dot)
+      return entries;
+    return arith::ExtSIOp::create(builder, loc,
+                                  type.clone(builder.getI16Type()), entries);
+  };
+  Value shifted = arith::ShRUIOp::create(
+      builder, loc, vector::BitCastOp::create(builder, loc, wide, bytes),
+      splat(wide, 4));
+  return {centre(bytes),
+          centre(vector::BitCastOp::create(builder, loc, type, shifted))};
+}
+
+/// Adds one group of one vector of columns to the sums of all rows.
+void GroupTileEmitter::emitVector(Value start, Value k, int64_t vector,
+                                  MutableArrayRef<Value> sums) {
+  Type f32 = builder.getF32Type();
+  auto integers = vectorOf(lanes, builder.getI32Type());
+  int64_t half = PackedLayout::kGroup / 2, bytes = lanes * pairing;
+  Value none =
+      arith::ConstantOp::create(builder, loc, builder.getZeroAttr(integers));
+  SmallVector<Value> inner(rows.size(), none);
+  for (int64_t i = 0; i < half; i += pairing) {
+    // Without order LLVM loads and unpacks the whole group first and spills.
+    if (layout.level.emulated)
+      emitFence(builder, loc);
+    else
+      emitFence(builder, loc, inner);
+    Value at = add(start, constant((vector * half + i) * lanes));
+    auto [low, high] = unpack(bytesAt(at, bytes));
+    auto multiply = [&](Value from, Value weights) {
+      for (auto [row, sum] : llvm::zip_equal(rows, inner))
+        sum = emitDot(
+            builder, loc, layout.level, chooseFamily(layout, a.getType()), sum,
+            broadcastEntries(builder, loc, a, row, from, lanes), weights);
+    };
+    multiply(add(k, constant(i)), low);
+    multiply(add(k, constant(i + half)), high);
+  }
+  Value scales = vector::BitCastOp::create(
+      builder, loc, vectorOf(lanes, builder.getBF16Type()),
+      bytesAt(
+          add(start, constant(layout.groupScalesOffset() + vector * lanes * 2)),
+          2 * lanes));
+  scales = convertFloat(builder, loc, scales, f32);
+  for (auto [sum, more] : llvm::zip_equal(sums, inner))
+    sum = vector::FMAOp::create(
+        builder, loc,
+        arith::SIToFPOp::create(builder, loc, vectorOf(lanes, f32), more),
+        scales, sum);
+}
+
+SmallVector<Value> GroupTileEmitter::emit() {
+  int64_t vectors = layout.vectors(), height = rows.size();
+  auto type = vectorOf(lanes, builder.getF32Type());
+  Value zero =
+      arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
+  SmallVector<Value> starts, initial(panels.size() * height * vectors, zero);
+  for (Value panel : panels)
+    starts.push_back(mul(panel, layout.panelBytes()));
+  auto loop = scf::ForOp::create(
+      builder, loc, constant(0), constant(layout.groups()), constant(1),
+      initial, [&](OpBuilder &, Location, Value group, ValueRange carried) {
+        OpBuilder::InsertionGuard guard(builder);
+        builder.setInsertionPointToEnd(group.getParentBlock());
+        SmallVector<Value> sums(carried);
+        Value k = mul(group, PackedLayout::kGroup);
+        Value offset = mul(group, layout.groupBytes());
+        for (auto [panel, start] : llvm::enumerate(starts))
+          for (int64_t vector = 0; vector < vectors; ++vector) {
+            SmallVector<Value> own;
+            auto at = [&, panel = static_cast<int64_t>(panel)](int64_t row) {
+              return (panel * height + row) * vectors + vector;
+            };
+            for (int64_t row = 0; row < height; ++row)
+              own.push_back(sums[at(row)]);
+            emitVector(add(start, offset), k, vector, own);
+            for (int64_t row = 0; row < height; ++row)
+              sums[at(row)] = own[row];
+          }
+        scf::YieldOp::create(builder, loc, sums);
+      });
+  return SmallVector<Value>(loop.getResults());
+}
+
+SmallVector<Value> emitGroupTileSums(OpBuilder &builder, Location loc,
+                                     const PackedLayout &layout, Value a,
+                                     ValueRange rows, Value packed,
+                                     ValueRange panels) {
+  return GroupTileEmitter(builder, loc, layout, a, rows, packed, panels).emit();
+}
+
+} // namespace moe::cpu
