@@ -78,7 +78,10 @@ enum moert_code {
   MOERT_CODE_DIVISION = 7,  /* integer divided by 0. values: the integer */
   MOERT_CODE_SEGMENT = 8,   /* two capacities in one segment. values: both */
   MOERT_CODE_ROWS = 9,      /* as many rows wanted. values: rows, other rows */
-  MOERT_CODE_SPLIT = 10     /* rows left over. values: rows, size of a part */
+  MOERT_CODE_SPLIT = 10,    /* rows left over. values: rows, size of a part */
+  MOERT_CODE_SHARE = 11,    /* tokens left over. values: tokens, experts */
+  MOERT_CODE_FINITE = 12,   /* scores of an auction are not all finite */
+  MOERT_CODE_AUCTION = 13   /* an auction has no end. values: rounds */
 };
 
 /* What an artefact exports for a model function F and an instruction set level

@@ -234,6 +234,16 @@ void checkCode(int32_t code, const moert_context &context,
   case MOERT_CODE_SPLIT:
     fail(MOERT_RUN_ERROR, "{}: splits {} rows into parts of {}",
          quote(function), context.error_values[0], context.error_values[1]);
+  case MOERT_CODE_SHARE:
+    fail(MOERT_RUN_ERROR,
+         "{}: assigns {} tokens, which is no multiple of {} experts",
+         quote(function), context.error_values[0], context.error_values[1]);
+  case MOERT_CODE_FINITE:
+    fail(MOERT_RUN_ERROR, "{}: scores are not all finite in f32",
+         quote(function));
+  case MOERT_CODE_AUCTION:
+    fail(MOERT_RUN_ERROR, "{}: the auction has no end after {} rounds",
+         quote(function), context.error_values[0]);
   default: // codes of later versions
     fail(MOERT_RUN_ERROR, "{}: failed with code {} (values {}, {}, {}, {})",
          quote(function), code, context.error_values[0],

@@ -74,6 +74,22 @@ void Scheduler::addExtras(Step &step, SmallVectorImpl<unsigned> &writes) {
     add(i32, rows, bySegment);
     add(i64, bySegment ? rows : one, take.getKey().getType().getDimSize(1));
     add(i64, one, 1);
+  } else if (auto assign = dyn_cast<grouped::AssignOp>(op)) {
+    Type f32 = Float32Type::get(op->getContext());
+    Extent rows = extents.of(assign.getScores());
+    bool bySegment = static_cast<bool>(assign.getSegments());
+    int64_t experts = assign.getScores().getType().getDimSize(1);
+    addPrivate(i64, rows, 1);
+    addPrivate(i64, rows, 1);
+    add(i32, rows, bySegment);
+    add(i32, rows, bySegment ? 2 : 0);
+    for (int matrix = 0; matrix < 3; ++matrix)
+      add(f32, rows, experts);
+    add(f32, rows, 1);
+    add(i32, rows, 1);
+    add(i32, rows, 1);
+    add(f32, one, 2);
+    add(i64, one, 4);
   } else if (auto loss = dyn_cast<grouped::BalanceLossOp>(op)) {
     Type f64 = Float64Type::get(op->getContext());
     int64_t experts = loss.getProbabilities().getType().getDimSize(1);

@@ -99,7 +99,7 @@ OpKind kindOf(Operation *op) {
     return OpKind::Pack;
   if (isa<grouped::LoopOp>(op))
     return OpKind::Loop;
-  if (isa<grouped::TakeOp>(op))
+  if (isa<grouped::TakeOp, grouped::AssignOp>(op))
     return OpKind::Team;
   if (isa<grouped::PlanOp, grouped::LimitOp, grouped::BalanceLossOp,
           SegmentSizeOp>(op))

@@ -114,7 +114,10 @@ static void emitTeamPhase(Frame &f, const Step &step, Value thread) {
   Team team{
       f, thread,
       f.toIndex(func::CallOp::create(f.builder, f.loc, size).getResult(0))};
-  emitTake(team, step);
+  if (isa<grouped::AssignOp>(step.op))
+    emitAssign(team, step);
+  else
+    emitTake(team, step);
 }
 
 void emitPhases(Frame &f, Value thread) {

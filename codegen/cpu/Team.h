@@ -23,6 +23,8 @@ struct Team {
 
 /// grouped.take, Take.cpp.
 void emitTake(const Team &team, const Step &step);
+/// grouped.assign, Assign.cpp.
+void emitAssign(const Team &team, const Step &step);
 
 } // namespace moe::cpu
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 WORKS = {
+    "base_layers",
     "capacity_slots",
     "conditional_computation",
     "cosine_router",
