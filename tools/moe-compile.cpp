@@ -1,6 +1,7 @@
 // moe-compile: a model's text to an artefact, stopping after any phase.
 #include "codegen/cpu/Compile.h"
 #include "codegen/cpu/Lower.h"
+#include "codegen/cpu/Remarks.h"
 #include "passes/Passes.h"
 #include "runtime/Failure.h"
 #include "runtime/File.h"
@@ -33,6 +34,7 @@ struct Options {
   std::string weightsFormat;
   bool emulated = false;
   bool checkCausal = false;
+  bool remarks = false;
 };
 
 /// What has no op of level 1 left needs no lowering: a file written by
@@ -95,6 +97,8 @@ std::optional<std::string> compile(const Options &options, ModuleOp module) {
   if (options.emit == "grouped")
     return textOf(module);
   std::vector<cpu::Level> levels = chooseLevels(options);
+  if (options.remarks)
+    cpu::remarkOnProducts(module, levels);
   if (options.emit == "so") {
     auto artefact = cpu::compileArtefact(module, levels);
     if (failed(artefact))
@@ -175,6 +179,8 @@ int main(int argc, char **argv) {
       ->needs("--level");
   app.add_flag("--check-causal", options.checkCausal,
                "refuse a model whose tokens may depend on later ones");
+  app.add_flag("--remarks", options.remarks,
+               "say how every product is computed: instructions, tiles, bytes");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

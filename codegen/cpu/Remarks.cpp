@@ -1,0 +1,74 @@
+// See Remarks.h.
+
+#include "codegen/cpu/Remarks.h"
+
+#include "codegen/cpu/Matmul.h"
+#include "codegen/cpu/Schedule.h"
+
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+static StringRef nameOf(Family family) {
+  switch (family) {
+  case Family::Fma:
+    return "f32 multiply-adds";
+  case Family::Bf16Dot:
+    return "vdpbf16ps";
+  case Family::Int16Dot:
+    return "vpmaddwd on 16-bit entries";
+  case Family::Int8Dot:
+    return "vpdpbusd";
+  }
+  llvm_unreachable("unknown family");
+}
+
+static std::string bytesText(int64_t bytes) {
+  double value = static_cast<double>(bytes);
+  if (bytes >= 1 << 20)
+    return llvm::formatv("{0:f1} MiB", value / (1 << 20));
+  return llvm::formatv("{0:f1} KiB", value / (1 << 10));
+}
+
+static void remark(grouped::MatmulOp op, const Level &level) {
+  PackedLayout layout = packedLayout(op.getWeights().getType(), level);
+  InFlightDiagnostic text = op.emitRemark();
+  text << level.name << ": "
+       << nameOf(chooseFamily(layout, op.getInput().getType())) << ", tiles of "
+       << layout.maxRows() << " rows x " << layout.columns() << " columns";
+  if (layout.weights > 1)
+    text << " of " << layout.weights << " weights";
+  int64_t few = level.panelsAtOnce(1, layout.vectors());
+  if (few > 1)
+    text << " (1 row: " << few << " panels)";
+  text << "; " << layout.experts << " x " << layout.panels() << " panels of "
+       << bytesText(layout.panelBytes()) << ", " << bytesText(layout.bytes())
+       << " of ";
+  text << layout.element << " packed";
+  double stored = static_cast<double>(layout.bytes()) /
+                  (static_cast<double>(layout.experts * layout.weights) *
+                   static_cast<double>(layout.outputs * layout.inputs));
+  text << " (" << llvm::formatv("{0:f2}", stored).str() << " bytes a weight)";
+  if (layout.isQuantized())
+    text << "; rows quantised once";
+  text << (op.getTokens() ? "; rows gathered" : "; rows in order");
+  if (op.isCombined())
+    text << ", summed by token";
+  int64_t scalars =
+      std::distance(op.getEpilogue().front().without_terminator().begin(),
+                    op.getEpilogue().front().without_terminator().end());
+  if (scalars > 0)
+    text << "; " << scalars << (scalars == 1 ? " operation" : " operations")
+         << " on the sums";
+}
+
+void remarkOnProducts(ModuleOp module, ArrayRef<Level> levels) {
+  module.walk([&](grouped::MatmulOp op) {
+    for (const Level &level : levels)
+      remark(op, level);
+  });
+}
+
+} // namespace moe::cpu
