@@ -16,7 +16,7 @@ import numpy as np
 
 
 def write(path, tensors, source):
-    types = {"float32": "F32", "float64": "F64", "int64": "I64"}
+    types = {"float32": "F32", "float64": "F64", "int32": "I32", "int64": "I64"}
     header, data = {"__metadata__": {"source": source}}, b""
     for name, value in tensors.items():
         value = np.ascontiguousarray(value)
@@ -58,6 +58,10 @@ def silu(v):
 
 def gelu_tanh(v):
     return v / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (v + 0.044715 * v**3)))
+
+
+def relu2(v):
+    return np.maximum(v, 0) ** 2
 
 
 def best(key, k):
@@ -215,8 +219,135 @@ def mixture_of_depths():
     return r, {"output_f64": y}, "Mixture-AI/Mixture-of-Depths MoD/MoD.py"
 
 
+def dynmoe():
+    # DynMoE: token t visits every expert with sigmoid(cos(x, w_e)) > sigmoid(threshold_e), or the one with the largest difference; y = their mean.
+    r, e, h, i, tokens = Random(8), 6, 16, 24, 23
+    r.new("gate.weight", e, h)
+    r.new("gate.threshold", e, gain=0.2, mean=0.3)
+    for n in range(e):
+        r.new(f"experts.{n}.up.weight", i, h)
+        r.new(f"experts.{n}.down.weight", h, i)
+    r.new("x", tokens, h, gain=h**0.5)
+    gates, y = np.zeros((tokens, e)), np.zeros((tokens, h))
+    for t, x in enumerate(r["x"]):
+        cos = [w @ x / math.sqrt((w @ w) * (x @ x)) for w in r["gate.weight"]]
+        above = [sigmoid(c) - sigmoid(b) for c, b in zip(cos, r["gate.threshold"])]
+        chosen = [n for n in range(e) if above[n] > 0] or best(above, 1)
+        for n in chosen:
+            gates[t, n] = 1 / len(chosen)
+            y[t] += gates[t, n] * (r[f"experts.{n}.down.weight"] @ relu2(r[f"experts.{n}.up.weight"] @ x))
+    return r, {"gates_f64": gates, "counts": (gates > 0).sum(0), "output_f64": y}, "arXiv 2405.14297"
+
+
+def adamoe():
+    # AdaMoE: p = softmax(W x) over 6 true experts and 4 null ones; of the best 4 the true ones, w = p / sum of p; y = sum w_e E_e(x).
+    r, h, i = Random(9), 16, 24
+    r.new("gate.weight", 10, h)
+    for n in range(6):
+        for name, shape in (("w1", (i, h)), ("w3", (i, h)), ("w2", (h, i))):
+            r.new(f"experts.{n}.{name}.weight", *shape)
+
+    def layer(x):
+        p = softmax(r["gate.weight"] @ x)
+        chosen = best(p, 4)
+        total = sum(p[n] for n in chosen if n < 6)
+        w = np.array([p[n] / total if n < 6 else 0 for n in chosen])
+        y = np.zeros(h)
+        for n, v in zip(chosen, w):
+            if n < 6:
+                y += v * (r[f"experts.{n}.w2.weight"] @ (silu(r[f"experts.{n}.w1.weight"] @ x) * (r[f"experts.{n}.w3.weight"] @ x)))
+        return y, [n if n < 6 else -1 for n in chosen], w
+
+    return r, by_token(r, layer, 23, h), "arXiv 2406.13233"
+
+
+def m6t():
+    # M6-T: experts 4 z ... 4 z + 3 are prototype z; p = softmax(W_z x), the best one; y = sum over z of p E(x).
+    r, h, i = Random(10), 16, 24
+    r.new("gate.weight", 8, h)
+    for n in range(8):
+        r.new(f"experts.{n}.up.weight", i, h)
+        r.new(f"experts.{n}.down.weight", h, i)
+
+    def layer(x):
+        chosen, w = [], []
+        for z in range(2):
+            p = softmax(r["gate.weight"][4 * z : 4 * z + 4] @ x)
+            chosen.append(4 * z + best(p, 1)[0])
+            w.append(p.max())
+        return w @ np.stack([r[f"experts.{n}.down.weight"] @ gelu_tanh(r[f"experts.{n}.up.weight"] @ x) for n in chosen]), chosen, np.array(w)
+
+    return r, by_token(r, layer, 23, h), "arXiv 2105.15082"
+
+
+def autonomy_of_experts():
+    # Autonomy of experts: c_e = D_e x; the 2 experts of largest |c_e|, w = softmax over the chosen; y = sum w_e O_e (silu(U_e c_e) * V_e x).
+    r, e, h, d, i = Random(11), 6, 16, 4, 24
+    for n in range(e):
+        for name, shape in (("gate_down", (d, h)), ("gate_up", (i, d)), ("up", (i, h)), ("down", (h, i))):
+            r.new(f"experts.{n}.{name}.weight", *shape)
+
+    def layer(x):
+        c = [r[f"experts.{n}.gate_down.weight"] @ x for n in range(e)]
+        norm = [math.sqrt(v @ v) for v in c]
+        chosen = best(norm, 2)
+        w = softmax(np.array([norm[n] for n in chosen]))
+        return w @ [r[f"experts.{n}.down.weight"] @ (silu(r[f"experts.{n}.gate_up.weight"] @ c[n]) * (r[f"experts.{n}.up.weight"] @ x)) for n in chosen], chosen, w
+
+    return r, by_token(r, layer, 23, h), "arXiv 2501.13074"
+
+
+def mixture_of_tokens():
+    # Mixture of tokens: in every group, w_te = softmax over t of (W x_t)_e; m_e = sum over t of w_te x_t; y_t = sum over e of w_te E_e(m_e).
+    r, e, h, i = Random(12), 8, 16, 24
+    r.new("controller.weight", e, h)
+    for n in range(e):
+        r.new(f"experts.{n}.up.weight", i, h)
+        r.new(f"experts.{n}.down.weight", h, i)
+    group = np.array([3, 0, 0, 1, 3, 0, 1, 3, 3, 0, 1, 0, 3, 1, 1, 0, 0, 3, 1], np.int32)  # nobody is in group 2
+    r.new("x", len(group), h, gain=h**0.5)
+    y = np.zeros((len(group), h))
+    for one in set(group):
+        rows = [t for t in range(len(group)) if group[t] == one]
+        for n in range(e):
+            w = softmax(np.array([r["controller.weight"][n] @ r["x"][t] for t in rows]))
+            mix = w @ [r["x"][t] for t in rows]
+            made = r[f"experts.{n}.down.weight"] @ np.maximum(r[f"experts.{n}.up.weight"] @ mix, 0)
+            for t, v in zip(rows, w):
+                y[t] += v * made
+    return r, {"group": group, "output_f64": y}, "arXiv 2310.15961"
+
+
+def residual_moe():
+    # Residual MoE: p = softmax(W x), c = softmax(C x + b); y = c_0 p_e E_e(x) + c_1 MLP(x), with the best e; an MLP is B gelu(A x + a) + b.
+    r, e, h, i = Random(13), 4, 16, 24
+    r.new("gate.wg.weight", e, h)
+    r.new("coefficient.weight", 2, h)
+    r.new("coefficient.bias", 2)
+    names = [f"experts.{n}" for n in range(e)] + ["mlp"]
+    for name in names:
+        r.new(f"{name}.dense_h_to_4h.weight", i, h)
+        r.new(f"{name}.dense_h_to_4h.bias", i, gain=0.3)
+        r.new(f"{name}.dense_4h_to_h.weight", h, i)
+        r.new(f"{name}.dense_4h_to_h.bias", h, gain=0.3)
+    r.new("x", 23, h, gain=h**0.5)
+
+    def mlp(name, x):
+        hidden = gelu_tanh(r[f"{name}.dense_h_to_4h.weight"] @ x + r[f"{name}.dense_h_to_4h.bias"])
+        return r[f"{name}.dense_4h_to_h.weight"] @ hidden + r[f"{name}.dense_4h_to_h.bias"]
+
+    def layer(x):
+        p, c = softmax(r["gate.wg.weight"] @ x), softmax(r["coefficient.weight"] @ x + r["coefficient.bias"])
+        n = best(p, 1)[0]
+        return c[0] * p[n] * mlp(names[n], x) + c[1] * mlp("mlp", x)
+
+    return r, {"output_f64": np.stack([layer(x) for x in r["x"]])}, "arXiv 2201.05596; DeepSpeed deepspeed/moe/layer.py"
+
+
 def main():
-    for make in (grok, kimi_k3, hmoe, peer, multi_hash, hash_tables, mixture_of_depths):
+    makers = (grok, kimi_k3, hmoe, peer, multi_hash, hash_tables, mixture_of_depths)
+    makers += (dynmoe, adamoe, m6t, autonomy_of_experts, mixture_of_tokens, residual_moe)
+    for make in makers:
         r, results, source = make()
         write(pathlib.Path(sys.argv[1]) / make.__name__ / "golden.safetensors", r.tensors | results, source)
 
