@@ -126,9 +126,33 @@ def LiftExperts : Pass<"moe-lift-experts", "::mlir::func::FuncOp"> {
     }
     %s = moe.silu %a : tensor<?x32xf32>
     ```
-    A region that mixes rows (a reduction over rows, a gather of rows, `linalg`, an op unknown here), yields per-expert tensors, is one
-    of several ranges, or lies in such a loop itself stays a loop over experts: slower, and right. The loop over one expert alone
+    A routing inside the region becomes one of all inner experts: its plan has a group for each inner expert of each expert, number
+    expert * inner + id, and each of them has its own slice of the weights, [E, n, ...] as [E * n, ...]. So every inner linear is
+    one matmul as well. Capacities and choices by experts count the rows of one outer expert: a limit sees the numbers of all inner
+    experts, and `take` and `assign` the outer expert as a segment.
+
+    Before:
+    ```
+    %y = grouped.loop over %offsets rows(%in) each(%w) bounds [0, 4] counts [1] : ... {
+    ^bb0(%t: tensor<?x64xf32>, %v: tensor<2x32x64xf32>):
+      ...
+      %o, %tokens, %slots, %rows = grouped.plan %ids experts 2 : ...
+      %u = moe.gather %t at %tokens : ...
+      %z = grouped.loop over %o rows(%u) each(%v) bounds [0, 2] counts [1] : ... { ... moe.linear ... }
+    ```
+    After:
+    ```
+    %all = moe.map (%id = %ids, %e = %expert_of_row) ... // e * 2 + id, or -1
+    %o, %tokens, %slots, %rows = grouped.plan %all experts 8 : ...
+    %p = grouped.pack %w' : tensor<8x32x64xf32> -> !grouped.packed<8x32x64xf32, 1>
+    %z = grouped.matmul %in rows %tokens groups %o weights %p : ...
+    ```
+    Attention among an expert's rows sees the expert as a segment. A result per expert that mixes rows, such as a mean, is a loop of
+    the ops that make it; the rest is lifted. The loop over one expert alone
     disappears in any case: its rows are all rows.
+
+    A region whose rows depend on such an op or on one unknown here (a reduction over rows, `linalg`), that yields per-expert tensors
+    alone, or is one of several ranges stays a loop over experts, with what is inside: slower, and right.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
 }

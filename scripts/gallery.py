@@ -43,6 +43,7 @@ INDEX = (
     ("a balance loss", r"moe\.balance_loss"),
     ("other losses", r"moe\.(z_loss|cv_squared|noisy_load)"),
     ("several kinds of experts", r" range 0 to "),
+    ("a routing inside an expert", r"; experts mixtures "),
     ("the weight on the input", r"moe\.dispatch .* weighted"),
     ("attention", r"moe\.attention"),
     ("a router that sees the layer before", r"%before: "),

@@ -63,6 +63,151 @@ func.func @lifts_vectors(%ids: !k, %x: !x, %w: tensor<5x6x6xbf16>, %b: tensor<5x
 !x = tensor<?x6xf32>
 !i = tensor<?xi32>
 !k = tensor<?x2xi32>
+// A routing inside: numbers of all inner experts, the loop over all of them, its weights end to end; it is lifted then.
+// CHECK-LABEL: func.func @lifts_a_routing_inside(
+// CHECK-SAME:    %[[IDS:.*]]: tensor<?x2xi32>, %[[X:.*]]: tensor<?x6xf32>, %[[W:.*]]: tensor<5x3x6x6xf32>, %[[G:.*]]: tensor<5x3x6xf32>, %[[C:.*]]: index
+// CHECK:         %[[O:.*]], %{{.*}}, %[[SLOTS:.*]], %{{.*}} = grouped.plan %[[IDS]] experts 5
+// CHECK:         %[[GP:.*]] = grouped.pack %[[G]]
+// CHECK:         %[[L:.*]] = grouped.matmul %[[X]] groups %[[O]] weights %[[GP]]
+// CHECK:         %[[CHOSEN:.*]], %[[INNER:.*]] = grouped.top_k %[[L]] by %[[L]] top 2
+// CHECK:         %[[FLAT:.*]] = tensor.collapse_shape %[[IDS]]
+// CHECK:         %[[E:.*]] = moe.gather %[[FLAT]] at %[[SLOTS]]
+// CHECK:         %[[COLUMN:.*]] = tensor.expand_shape %[[E]]
+// CHECK:         %[[WIDE:.*]] = moe.broadcast %[[COLUMN]] like %[[INNER]]
+// CHECK:         %[[ALL:.*]] = moe.map (%{{.*}} = %[[INNER]], %{{.*}} = %[[WIDE]])
+// CHECK:           arith.muli
+// CHECK:         %[[KEPT:.*]], %[[KIDS:.*]] = grouped.limit %[[CHOSEN]], %[[ALL]] experts 15 to %[[C]] order choice
+// CHECK:         %[[O2:.*]], %[[TOKENS2:.*]], %{{.*}}, %[[ROWS2:.*]] = grouped.plan %[[KIDS]] experts 15 {moe.routing = 1 : i64}
+// CHECK:         %[[U:.*]] = moe.gather %[[X]] at %[[TOKENS2]]
+// CHECK:         %[[W2:.*]] = tensor.collapse_shape %[[W]] {{.*}} : tensor<5x3x6x6xf32> into tensor<15x6x6xf32>
+// CHECK:         %[[P2:.*]] = grouped.pack %[[W2]]
+// CHECK:         %[[A:.*]] = grouped.matmul %[[U]] groups %[[O2]] weights %[[P2]]
+// CHECK:         %[[Y:.*]] = grouped.combine %[[A]] by %[[ROWS2]] weighted %[[KEPT]]
+// CHECK:         return %[[Y]]
+func.func @lifts_a_routing_inside(%ids: !k, %x: !x, %w: tensor<5x3x6x6xf32>, %g: tensor<5x3x6xf32>, %c: index) -> !x {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 5 : !k -> tensor<6xi32>, !i, !i, !k
+  %y = grouped.loop over %offsets rows(%x) each(%w, %g) bounds [0, 5] counts [2]
+      : (tensor<6xi32>, !x, tensor<5x3x6x6xf32>, tensor<5x3x6xf32>) -> !x {
+  ^bb0(%t: !x, %v: tensor<3x6x6xf32>, %gate: tensor<3x6xf32>):
+    %l = moe.linear %t, %gate : (!x, tensor<3x6xf32>) -> tensor<?x3xf32>
+    %chosen, %inner = grouped.top_k %l by %l top 2 : tensor<?x3xf32>, tensor<?x3xf32> -> tensor<?x2xf32>, !k
+    %kept, %kids = grouped.limit %chosen, %inner experts 3 to %c order choice : (tensor<?x2xf32>, !k, index) -> (tensor<?x2xf32>, !k)
+    %o, %to, %sl, %ro = grouped.plan %kids experts 3 {moe.routing = 1 : i64} : !k -> tensor<4xi32>, !i, !i, !k
+    %u = moe.gather %t at %to : !x, !i -> !x
+    %z = grouped.loop over %o rows(%u) each(%v) bounds [0, 3] counts [1] : (tensor<4xi32>, !x, tensor<3x6x6xf32>) -> !x {
+    ^bb0(%a: !x, %b: tensor<6x6xf32>):
+      %f = moe.linear %a, %b : (!x, tensor<6x6xf32>) -> !x
+      grouped.yield rows(%f : !x)
+    }
+    %q = grouped.combine %z by %ro weighted %kept : (!x, !k, tensor<?x2xf32>) -> !x
+    grouped.yield rows(%q : !x)
+  }
+  return %y : !x
+}
+
+// -----
+!x = tensor<?x6xf32>
+!i = tensor<?xi32>
+!k = tensor<?x2xi32>
+// Capacities of an expert's own rows, and inner experts that choose among them: the expert is a segment.
+// CHECK-LABEL: func.func @lifts_counts(
+// CHECK:         %[[E:.*]] = moe.gather
+// CHECK:         %[[N:.*]] = moe.segment_size %[[E]]
+// CHECK:         %[[C:.*]] = moe.capacity %[[N]] by mesh {{.*}} : tensor<?xi32>
+// CHECK:         grouped.take %{{.*}} by %{{.*}} to %[[C]] segments %[[E]]
+func.func @lifts_counts(%ids: !k, %x: !x) -> !x {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 5 : !k -> tensor<6xi32>, !i, !i, !k
+  %y = grouped.loop over %offsets rows(%x) bounds [0, 5] counts [0] : (tensor<6xi32>, !x) -> !x {
+  ^bb0(%t: !x):
+    %n = moe.tokens %t : !x
+    %c = moe.capacity %n by mesh factor 1.0 experts 6 minimum 1 : index
+    %a, %inner = grouped.take %t by %t to %c : (!x, !x, index) -> (!x, tensor<?x6xi32>)
+    grouped.yield rows(%a : !x)
+  }
+  return %y : !x
+}
+
+// -----
+!x = tensor<?x6xf32>
+!h = tensor<?x2x3xf32>
+!i = tensor<?xi32>
+!k = tensor<?x2xi32>
+// Other experts' rows are other segments. What mixes rows for a result per expert stays in a loop of its own.
+// CHECK-LABEL: func.func @lifts_around_statistics(
+// CHECK:         %[[O:.*]], %{{.*}}, %{{.*}}, %{{.*}} = grouped.plan
+// CHECK:         %[[A:.*]] = grouped.matmul
+// CHECK:         %[[E:.*]] = moe.gather
+// CHECK:         moe.attention {{.*}} segments(%[[E]], %[[E]])
+// CHECK:         %[[S:.*]] = grouped.loop over %[[O]] rows(%[[A]]) bounds [0, 5] counts [0]
+// CHECK-NEXT:    ^bb0(%[[T:.*]]: tensor<?x6xf32>):
+// CHECK-NEXT:      %[[N:.*]] = moe.reduce sum %[[T]] over 0
+// CHECK-NEXT:      grouped.yield each(%[[N]] : tensor<6xf32>)
+// CHECK:         return %{{.*}}, %[[S]]
+func.func @lifts_around_statistics(%ids: !k, %x: !x, %w: tensor<5x6x6xf32>) -> (!h, tensor<5x6xf32>) {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 5 : !k -> tensor<6xi32>, !i, !i, !k
+  %y:2 = grouped.loop over %offsets rows(%x) each(%w) bounds [0, 5] counts [1]
+      : (tensor<6xi32>, !x, tensor<5x6x6xf32>) -> (!h, tensor<5x6xf32>) {
+  ^bb0(%t: !x, %v: tensor<6x6xf32>):
+    %a = moe.linear %t, %v : (!x, tensor<6x6xf32>) -> !x
+    %q = moe.split %a : !x into !h
+    %b = moe.attention %q, %q, %q {scale = 0.5} : (!h, !h, !h) -> !h
+    %s = moe.reduce sum %a over 0 : !x -> tensor<6xf32>
+    grouped.yield rows(%b : !h) each(%s : tensor<6xf32>)
+  }
+  return %y#0, %y#1 : !h, tensor<5x6xf32>
+}
+
+// -----
+!x = tensor<?x6xf32>
+!i = tensor<?xi32>
+// CHECK-LABEL: func.func @lifts_a_single_expert(
+// CHECK-SAME:    %{{.*}}: tensor<?x1xi32>, %[[X:.*]]: tensor<?x6xf32>, %[[W:.*]]: tensor<1x6x6xf32>
+// CHECK:         %[[V:.*]] = tensor.collapse_shape %[[W]]
+// CHECK:         %[[A:.*]] = moe.linear %[[X]], %[[V]]
+// CHECK:         %[[S:.*]] = moe.softmax %[[A]] over 0
+// CHECK:         %[[R:.*]] = moe.reduce sum %[[S]] over 0
+// CHECK:         tensor.expand_shape %[[R]]
+// CHECK-NOT:     grouped.loop
+func.func @lifts_a_single_expert(%ids: tensor<?x1xi32>, %x: !x, %w: tensor<1x6x6xf32>) -> (!x, tensor<1x6xf32>) {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 1 : tensor<?x1xi32> -> tensor<2xi32>, !i, !i, tensor<?x1xi32>
+  %y:2 = grouped.loop over %offsets rows(%x) each(%w) bounds [0, 1] counts [1]
+      : (tensor<2xi32>, !x, tensor<1x6x6xf32>) -> (!x, tensor<1x6xf32>) {
+  ^bb0(%t: !x, %v: tensor<6x6xf32>):
+    %a = moe.linear %t, %v : (!x, tensor<6x6xf32>) -> !x
+    %s = moe.softmax %a over 0 : !x
+    %r = moe.reduce sum %s over 0 : !x -> tensor<6xf32>
+    grouped.yield rows(%s : !x) each(%r : tensor<6xf32>)
+  }
+  return %y#0, %y#1 : !x, tensor<1x6xf32>
+}
+
+// -----
+!x = tensor<?x6xf32>
+!i = tensor<?xi32>
+!k = tensor<?x2xi32>
+// Segments with capacities that differ from expert to expert have no flat form.
+// CHECK-LABEL: func.func @not_capacities_of_segments(
+// CHECK:         grouped.loop
+// CHECK:           grouped.limit
+func.func @not_capacities_of_segments(%ids: !k, %seq: !i, %w: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 5 : !k -> tensor<6xi32>, !i, !i, !k
+  %in = moe.gather %w at %tokens : tensor<?x2xf32>, !i -> tensor<?x2xf32>
+  %is = moe.gather %seq at %tokens : !i, !i -> !i
+  %y = grouped.loop over %offsets rows(%in, %is) bounds [0, 5] counts [0] : (tensor<6xi32>, tensor<?x2xf32>, !i) -> tensor<?x2xf32> {
+  ^bb0(%t: tensor<?x2xf32>, %s: !i):
+    %n = moe.segment_size %s : !i
+    %a, %inner = grouped.top_k %t by %t top 2 : tensor<?x2xf32>, tensor<?x2xf32> -> tensor<?x2xf32>, !k
+    %kept, %kids = grouped.limit %a, %inner experts 2 to %n order choice segments %s
+        : (tensor<?x2xf32>, !k, !i, !i) -> (tensor<?x2xf32>, !k)
+    grouped.yield rows(%kept : tensor<?x2xf32>)
+  }
+  return %y : tensor<?x2xf32>
+}
+
+// -----
+!x = tensor<?x6xf32>
+!i = tensor<?xi32>
+!k = tensor<?x2xi32>
 // CHECK-LABEL: func.func @not_where_rows_mix(
 // CHECK-NOT:     grouped.matmul
 // CHECK:         grouped.loop
