@@ -62,6 +62,11 @@ LogicalResult Lifting::liftPlan(grouped::PlanOp op) {
       op.getTokens().getType(), op.getSlots().getType(), op.getRows().getType(),
       ids, total);
   all->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  if (auto loads = op->getAttrOfType<DenseI64ArrayAttr>("moe.loads")) {
+    SmallVector<int64_t> where(loads.asArrayRef());
+    where.front() *= numExperts();
+    all->setAttr("moe.loads", builder.getDenseI64ArrayAttr(where));
+  }
   rowsBefore[all] = info(op.getIds()).of;
   for (auto [from, to] : llvm::zip(op->getResults(), all->getResults()))
     set(from, to, LiftKind::Numbers, all);

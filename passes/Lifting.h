@@ -1,6 +1,5 @@
 // How the region of one grouped.loop is written over the rows of all groups;
-// LiftExperts.cpp has ops on rows, LiftInnerRouting.cpp a routing in the
-// region.
+// Lift*.cpp have one kind of ops each.
 #ifndef MOE_PASSES_LIFTING_H
 #define MOE_PASSES_LIFTING_H
 
@@ -60,14 +59,17 @@ private:
   int64_t numExperts() { return static_cast<int64_t>(plan.getExperts()); }
   void takeBack();
 
-  // LiftExperts.cpp
   mlir::LogicalResult lift(mlir::Operation *op);
+
+  // LiftRows.cpp
   mlir::LogicalResult clone(mlir::Operation *op, Lifted as);
   mlir::LogicalResult cloneIf(mlir::Operation *op, bool rowWise);
   mlir::LogicalResult liftElementwise(mlir::Operation *op);
   mlir::LogicalResult liftLinear(LinearOp op);
   mlir::LogicalResult liftBroadcast(BroadcastOp op);
   mlir::LogicalResult liftAttention(AttentionOp op);
+
+  // LiftEach.cpp
   mlir::LogicalResult liftEach(mlir::Operation *op);
   mlir::LogicalResult liftShape(mlir::Operation *op);
   /// What loop results stacked by expert become, or null.
@@ -119,6 +121,10 @@ private:
   llvm::SetVector<mlir::Value> keptRows, keptEach;
   llvm::SetVector<mlir::Operation *> kept;
 };
+
+/// Replaces a loop of several ranges by one loop for each, where its results
+/// allow it.
+void splitRanges(grouped::LoopOp loop);
 } // namespace moe
 
 #endif // MOE_PASSES_LIFTING_H

@@ -147,12 +147,15 @@ def LiftExperts : Pass<"moe-lift-experts", "::mlir::func::FuncOp"> {
     %p = grouped.pack %w' : tensor<8x32x64xf32> -> !grouped.packed<8x32x64xf32, 1>
     %z = grouped.matmul %in rows %tokens groups %o weights %p : ...
     ```
-    Attention among an expert's rows sees the expert as a segment. A result per expert that mixes rows, such as a mean, is a loop of
-    the ops that make it; the rest is lifted. The loop over one expert alone
-    disappears in any case: its rows are all rows.
+    Experts of several ranges become a loop for each range, over a plan of the slots that chose it (`moe.loads` says where its
+    experts stand among all: their number, the first, and the size of a block and the distance to the next); each is then lifted
+    by itself, and a sum over all experts is the sum of theirs.
 
-    A region whose rows depend on such an op or on one unknown here (a reduction over rows, `linalg`), that yields per-expert tensors
-    alone, or is one of several ranges stays a loop over experts, with what is inside: slower, and right.
+    Attention among an expert's rows sees the expert as a segment. A result per expert that mixes rows, such as a mean, is a loop of
+    the ops that make it; the rest is lifted. The loop over one expert alone disappears in any case: its rows are all rows.
+
+    A region whose rows depend on an op that mixes rows (a reduction over rows, `linalg`, an op unknown here), or that yields
+    per-expert tensors alone, stays a loop over experts, with what is inside: slower, and right.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
 }

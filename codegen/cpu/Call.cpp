@@ -143,29 +143,41 @@ Value flatMemref(OpBuilder &builder, Location loc, Value pointer,
       .getResult(0);
 }
 
+static int64_t routingOf(grouped::PlanOp plan) {
+  return cast<IntegerAttr>(plan->getAttr("moe.routing")).getInt();
+}
+
+Counters countersOf(grouped::PlanOp plan) {
+  auto experts = static_cast<int64_t>(plan.getExperts());
+  auto part = plan->getAttrOfType<DenseI64ArrayAttr>("moe.loads");
+  if (!part)
+    return {experts, 0, experts, experts};
+  return {part[0], part[1], part[2], part[3]};
+}
+
 SmallVector<grouped::PlanOp> reportedPlans(const Extents &extents) {
   SmallVector<grouped::PlanOp> plans;
   for (grouped::PlanOp plan : extents.allPlans())
-    if (plan->hasAttr("moe.routing"))
+    if (plan->hasAttr("moe.routing") &&
+        llvm::none_of(plans, [&](grouped::PlanOp other) {
+          return routingOf(other) == routingOf(plan);
+        }))
       plans.push_back(plan);
   llvm::sort(plans, [](grouped::PlanOp a, grouped::PlanOp b) {
-    auto number = [](grouped::PlanOp plan) {
-      return cast<IntegerAttr>(plan->getAttr("moe.routing")).getInt();
-    };
-    return number(a) < number(b);
+    return routingOf(a) < routingOf(b);
   });
   return plans;
 }
 
 std::optional<int64_t> firstLoad(const Schedule &schedule,
                                  grouped::PlanOp plan) {
-  int64_t first = 0;
-  for (grouped::PlanOp other : reportedPlans(schedule.extents())) {
-    if (other == plan)
-      return first;
-    first += static_cast<int64_t>(other.getExperts());
-  }
-  return std::nullopt;
+  if (!plan->hasAttr("moe.routing"))
+    return std::nullopt;
+  int64_t first = countersOf(plan).first;
+  for (grouped::PlanOp other : reportedPlans(schedule.extents()))
+    if (routingOf(other) < routingOf(plan))
+      first += countersOf(other).all;
+  return first;
 }
 
 } // namespace moe::cpu

@@ -41,7 +41,15 @@ mlir::func::FuncOp declareFunction(Frame &frame, llvm::StringRef name,
 mlir::Value flatMemref(mlir::OpBuilder &builder, mlir::Location loc,
                        mlir::Value pointer, mlir::Type element);
 
-/// The plans that report loads, in the order of moert_context.loads.
+/// Where the loads of a plan's experts stand among all of its routing: expert e
+/// at first + e / block * stride + e % block.
+struct Counters {
+  int64_t all, first, block, stride;
+};
+Counters countersOf(grouped::PlanOp plan);
+
+/// A plan of every routing that reports loads, in the order of
+/// moert_context.loads.
 llvm::SmallVector<grouped::PlanOp> reportedPlans(const Extents &extents);
 
 /// The first counter of a plan, if it reports loads.

@@ -232,7 +232,7 @@ FailureOr<Json> FunctionDescriber::describe() {
       return failure();
   Json routings = Json::array();
   for (grouped::PlanOp plan : reportedPlans(extents))
-    routings.push_back({{"experts", plan.getExperts()},
+    routings.push_back({{"experts", countersOf(plan).all},
                         {"choices", plan.getIds().getType().getDimSize(1)}});
   return Json{{"name", entry.getSymName().str()},
               {"inputs", inputs},

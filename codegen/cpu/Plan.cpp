@@ -112,8 +112,11 @@ struct PlanEmitter {
       Ref counts;
       counts.memref = memory;
       counts.type = f.builder.getI64Type();
+      Counters where = countersOf(op);
       f.loop(f.constant(0), f.constant(experts), [&](Value e) {
-        Value at = f.add(e, *first);
+        Value block = f.div(e, f.constant(where.block));
+        Value inBlock = f.sub(e, f.mul(block, where.block));
+        Value at = f.add(f.add(f.mul(block, where.stride), inBlock), *first);
         Value count = get(offsets, f.add(e, 1));
         set(counts, at, f.add(get(counts, at), count));
       });

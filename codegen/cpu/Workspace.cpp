@@ -37,8 +37,9 @@ Workspace layOutWorkspace(Frame &f) {
           f.add(result.scratchBytes, aligned(storage.rowBytes()));
     } else if (storage.kind == Storage::Kind::Private) {
       result.scratchOffsets[number] = result.scratchBytes;
-      result.scratchBytes = f.add(
-          result.scratchBytes, alignedRows(storage.rows, storage.rowBytes()));
+      Extent rows = f.schedule.bound(storage.rows);
+      result.scratchBytes =
+          f.add(result.scratchBytes, alignedRows(rows, storage.rowBytes()));
     } else if (storage.kind == Storage::Kind::Workspace) {
       result.offsets[number] = places[storage.place];
     }

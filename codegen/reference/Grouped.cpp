@@ -29,6 +29,32 @@ static void topK(TopKOp op, Frame &frame) {
   frame.set(op.getIds(), Tensor(shape, std::move(ids)));
 }
 
+/// Plans that share a routing (moe.loads) report as the first of them.
+static void countLoads(PlanOp op, ArrayRef<int64_t> offsets, Frame &frame) {
+  auto number = op->getAttrOfType<IntegerAttr>("moe.routing");
+  if (!number)
+    return;
+  int64_t experts = op.getExperts(), all = experts, first = 0, block = experts,
+          stride = experts;
+  Operation *reporter = op;
+  if (auto part = op->getAttrOfType<DenseI64ArrayAttr>("moe.loads")) {
+    all = part[0];
+    first = part[1];
+    block = part[2];
+    stride = part[3];
+    op->getParentOfType<func::FuncOp>().walk([&](PlanOp other) {
+      reporter = other;
+      return other->getAttr("moe.routing") == number ? WalkResult::interrupt()
+                                                     : WalkResult::advance();
+    });
+  }
+  std::vector<int64_t> counts(all);
+  for (int64_t e = 0; e < experts; ++e)
+    counts[first + e / block * stride + e % block] =
+        offsets[e + 1] - offsets[e];
+  frame.interpreter.countLoads(reporter, counts);
+}
+
 // The filled slots sorted by expert, stably: experts ascending, tokens
 // ascending, slots ascending.
 static void plan(PlanOp op, Frame &frame) {
@@ -48,12 +74,7 @@ static void plan(PlanOp op, Frame &frame) {
       }
     offsets.push_back(slots.size());
   }
-  if (op->hasAttr("moe.routing")) {
-    std::vector<int64_t> counts;
-    for (int64_t expert = 0; expert < experts; ++expert)
-      counts.push_back(offsets[expert + 1] - offsets[expert]);
-    frame.interpreter.countLoads(op, counts);
-  }
+  countLoads(op, offsets, frame);
   int64_t numRows = slots.size();
   frame.set(op.getOffsets(), Tensor({experts + 1}, std::move(offsets)));
   frame.set(op.getTokens(), Tensor({numRows}, std::move(tokens)));

@@ -228,19 +228,77 @@ func.func @not_where_rows_mix(%ids: !k, %x: !x, %w: tensor<5x6x6xf32>) -> !x {
 !x = tensor<?x6xf32>
 !i = tensor<?xi32>
 !k = tensor<?x2xi32>
-// CHECK-LABEL: func.func @not_several_ranges(
-// CHECK:         grouped.loop {{.*}} bounds [0, 2, 5]
-func.func @not_several_ranges(%ids: !k, %x: !x) -> !x {
-  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 5 : !k -> tensor<6xi32>, !i, !i, !k
-  %y = grouped.loop over %offsets rows(%x) bounds [0, 2, 5] counts [0, 0] : (tensor<6xi32>, !x) -> !x {
-  ^bb0(%t: !x):
-    %s = moe.silu %t : !x
+// Every range has a plan of its own, with the tokens that chose it; the parts of a sum are summed.
+// CHECK-LABEL: func.func @lifts_ranges(
+// CHECK-SAME:    %[[IDS:.*]]: tensor<?x2xi32>, %[[X:.*]]: tensor<?x6xf32>, %[[W:.*]]: tensor<2x6x6xf32>, %[[G:.*]]: tensor<?x2xf32>
+// CHECK-DAG:     %[[I0:.*]] = moe.map (%{{.*}} = %[[IDS]])
+// CHECK-DAG:     %[[O0:.*]], %[[T0:.*]], %{{.*}}, %[[R0:.*]] = grouped.plan %[[I0]] experts 2 {moe.loads = array<i64: 5, 0, 2, 5>, moe.routing = 0 : i64}
+// CHECK-DAG:     %[[X0:.*]] = moe.gather %[[X]] at %[[T0]]
+// CHECK-DAG:     %[[O1:.*]], %[[T1:.*]], %{{.*}}, %[[R1:.*]] = grouped.plan %{{.*}} experts 3 {moe.loads = array<i64: 5, 2, 3, 5>, moe.routing = 0 : i64}
+// CHECK-DAG:     %[[X1:.*]] = moe.gather %[[X]] at %[[T1]]
+// CHECK-DAG:     %[[F:.*]] = grouped.matmul %[[X0]] groups %[[O0]]
+// CHECK-DAG:     %[[Y0:.*]] = grouped.combine %[[F]] by %[[R0]] weighted %[[G]]
+// CHECK-DAG:     %[[Y1:.*]] = grouped.combine %[[X1]] by %[[R1]] weighted %[[G]]
+// CHECK:         arith.addf %[[Y0]], %[[Y1]]
+func.func @lifts_ranges(%ids: !k, %x: !x, %w: tensor<2x6x6xf32>, %g: tensor<?x2xf32>) -> !x {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 5 {moe.routing = 0 : i64} : !k -> tensor<6xi32>, !i, !i, !k
+  %in = moe.gather %x at %tokens : !x, !i -> !x
+  %y = grouped.loop over %offsets rows(%in) each(%w) bounds [0, 2, 5] counts [1, 0]
+      : (tensor<6xi32>, !x, tensor<2x6x6xf32>) -> !x {
+  ^bb0(%t: !x, %v: tensor<6x6xf32>):
+    %s = moe.linear %t, %v : (!x, tensor<6x6xf32>) -> !x
     grouped.yield rows(%s : !x)
   }, {
   ^bb0(%t: !x):
     grouped.yield rows(%t : !x)
   }
-  return %y : !x
+  %z = grouped.combine %y by %rows weighted %g : (!x, !k, tensor<?x2xf32>) -> !x
+  return %z : !x
+}
+
+// -----
+!x = tensor<?x6xf32>
+!i = tensor<?xi32>
+!k = tensor<?x2xi32>
+// Rows that are not only summed are put together again; statistics of experts stand one after the other.
+// CHECK-LABEL: func.func @lifts_ranges_as_rows(
+// CHECK:         %{{.*}}, %{{.*}}, %[[SLOTS:.*]], %{{.*}} = grouped.plan %{{.*}} experts 5 :
+// CHECK:         grouped.loop {{.*}} bounds [0, 2]
+// CHECK:         grouped.loop {{.*}} bounds [0, 3]
+// CHECK:         moe.gather %{{.*}} at %[[SLOTS]]
+// CHECK:         grouped.combine %{{.*}} by %{{.*}} : (tensor<?x6xf32>, tensor<?x1xi32>)
+// CHECK:         tensor.concat dim(0)
+func.func @lifts_ranges_as_rows(%ids: !k, %x: !x) -> (!x, tensor<5x6xf32>) {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 5 : !k -> tensor<6xi32>, !i, !i, !k
+  %y:2 = grouped.loop over %offsets rows(%x) bounds [0, 2, 5] counts [0, 0] : (tensor<6xi32>, !x) -> (!x, tensor<5x6xf32>) {
+  ^bb0(%t: !x):
+    %s = moe.silu %t : !x
+    %n = moe.reduce sum %s over 0 : !x -> tensor<6xf32>
+    grouped.yield rows(%s : !x) each(%n : tensor<6xf32>)
+  }, {
+  ^bb0(%t: !x):
+    %n = moe.reduce max %t over 0 : !x -> tensor<6xf32>
+    grouped.yield rows(%t : !x) each(%n : tensor<6xf32>)
+  }
+  return %y#0, %y#1 : !x, tensor<5x6xf32>
+}
+
+// -----
+!i = tensor<?xi32>
+!k = tensor<?x2xi32>
+// CHECK-LABEL: func.func @not_ranges_of_integers(
+// CHECK:         grouped.loop {{.*}} bounds [0, 2, 5]
+func.func @not_ranges_of_integers(%ids: !k, %x: !i) -> !i {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 5 : !k -> tensor<6xi32>, !i, !i, !k
+  %y = grouped.loop over %offsets rows(%x) bounds [0, 2, 5] counts [0, 0] : (tensor<6xi32>, !i) -> !i {
+  ^bb0(%t: !i):
+    %s = arith.addi %t, %t : !i
+    grouped.yield rows(%s : !i)
+  }, {
+  ^bb0(%t: !i):
+    grouped.yield rows(%t : !i)
+  }
+  return %y : !i
 }
 
 // -----

@@ -33,6 +33,8 @@ WORKS = {
     "grok",
     "gshard_top2",
     "hash_layers",
+    "hierarchical_lucidrains",
+    "hierarchical_mesh",
     "hmoe",
     "inkling",
     "jamba",

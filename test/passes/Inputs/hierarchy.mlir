@@ -204,14 +204,14 @@ func.func @three_levels(%x: !x, %m: !moe.scope) -> !x {
 }
 
 // Rows of one expert alone mix: attention, with the expert's as a segment; statistics of experts and of inner ones.
-func.func @mixing(%x: !x, %m: !moe.scope) -> (!x, tensor<3x6xf32>, tensor<3x4xi32>, tensor<3xf32>) {
+func.func @mixing(%x: !x, %m: !moe.scope) -> (!x, tensor<3x6xf32>, tensor<3x4xi32>) {
   %g = moe.param %m "inner" : tensor<3x4x6xf32>
   %w = moe.param %m "experts.{outer}.{inner}.w" : !w
   %own = moe.param %m "own" : tensor<3x6x6xf32>
   %r = func.call @outer(%x, %m) : (!x, !moe.scope) -> !o
   %in = moe.dispatch %x by %r : !x, !o
-  %out:4 = moe.expert by %r rows(%t = %in) each(%gate = %g, %v = %w, %q = %own)
-      : !o, (!x, tensor<3x4x6xf32>, !w, tensor<3x6x6xf32>) -> (!x, tensor<3x6xf32>, tensor<3x4xi32>, tensor<3xf32>) {
+  %out:3 = moe.expert by %r rows(%t = %in) each(%gate = %g, %v = %w, %q = %own)
+      : !o, (!x, tensor<3x4x6xf32>, !w, tensor<3x6x6xf32>) -> (!x, tensor<3x6xf32>, tensor<3x4xi32>) {
     %p = moe.linear %t, %q : (!x, tensor<6x6xf32>) -> !x
     %heads = moe.split %p : !x into tensor<?x2x3xf32>
     %keys = moe.split %t : !x into tensor<?x2x3xf32>
@@ -223,11 +223,10 @@ func.func @mixing(%x: !x, %m: !moe.scope) -> (!x, tensor<3x6xf32>, tensor<3x4xi3
     %y = func.call @inner(%b, %c, %v) : (!x, !r, !wi) -> !x
     %sum = moe.reduce sum %y over 0 : !x -> tensor<6xf32>
     %n = moe.counts %c : !r -> tensor<4xi32>
-    %loss = moe.balance_loss %s of %c counting all scale one : !s, !r
-    moe.yield rows(%y : !x) each(%sum, %n, %loss : tensor<6xf32>, tensor<4xi32>, tensor<f32>)
+    moe.yield rows(%y : !x) each(%sum, %n : tensor<6xf32>, tensor<4xi32>)
   }
   %y = moe.combine %out#0 by %r weighted : !x, !o
-  return %y, %out#1, %out#2, %out#3 : !x, tensor<3x6xf32>, tensor<3x4xi32>, tensor<3xf32>
+  return %y, %out#1, %out#2 : !x, tensor<3x6xf32>, tensor<3x4xi32>
 }
 
 // The only expert gets all that anybody gets.
@@ -255,7 +254,47 @@ func.func @single(%x: !x, %m: !moe.scope) -> (!x, tensor<1x6xf32>) {
   return %y, %out#1 : !x, tensor<1x6xf32>
 }
 
-// What has no form without the loop: a loss of the inner routing, segments with capacities of their own.
+// Inner experts of two kinds, whose rows also go elsewhere, under outer experts of two kinds.
+func.func @kinds(%x: !x, %m: !moe.scope) -> (!x, tensor<?x6xbf16>) {
+  %g = moe.param %m "inner" : tensor<3x4x6xf32>
+  %w = moe.param %m "experts.{outer}.{inner}.w" : !w
+  %own = moe.param %m "own" : tensor<3x6x6xf32>
+  %own1 = tensor.extract_slice %own[0, 0, 0] [1, 6, 6] [1, 1, 1] : tensor<3x6x6xf32> to tensor<1x6x6xf32>
+  %g2 = tensor.extract_slice %g[1, 0, 0] [2, 4, 6] [1, 1, 1] : tensor<3x4x6xf32> to tensor<2x4x6xf32>
+  %w2 = tensor.extract_slice %w[1, 0, 0, 0] [2, 3, 6, 6] [1, 1, 1, 1] : !w to tensor<2x3x6x6xf32>
+  %r = func.call @outer(%x, %m) : (!x, !moe.scope) -> !o
+  %in = moe.dispatch %x by %r weighted : !x, !o
+  %out:2 = moe.expert by %r rows(%t = %in) : !o, (!x) -> (!x, tensor<?x6xbf16>)
+      range 0 to 1 each(%o = %own1) : (tensor<1x6x6xf32>) {
+    %y = moe.linear %t, %o : (!x, tensor<6x6xf32>) -> !x
+    %z = arith.truncf %t : !x to tensor<?x6xbf16>
+    moe.yield %y, %z : !x, tensor<?x6xbf16>
+  }
+      range 1 to 3 each(%gate = %g2, %v = %w2) : (tensor<2x4x6xf32>, tensor<2x3x6x6xf32>) {
+    %s = func.call @scores(%t, %gate) : (!x, tensor<4x6xf32>) -> !s
+    %q = moe.route %s top 3 : !s -> !r
+    %i = moe.dispatch %t by %q : !x, !r
+    %e = moe.expert by %q rows(%a = %i) : !r, (!x) -> !x
+        range 0 to 3 each(%b = %v) : (tensor<3x6x6xf32>) {
+      %c = moe.linear %a, %b : (!x, tensor<6x6xf32>) -> !x
+      moe.yield %c : !x
+    }
+        range 3 to 4 {
+      moe.yield %a : !x
+    }
+    %y = moe.combine %e by %q weighted : !x, !r
+    %z = arith.truncf %y : !x to tensor<?x6xbf16>
+    moe.yield %y, %z : !x, tensor<?x6xbf16>
+  }
+  %twice = arith.addf %out#0, %out#0 : !x
+  %y0 = moe.combine %out#0 by %r unweighted : !x, !o
+  %y1 = moe.combine %twice by %r unweighted : !x, !o
+  %y = arith.mulf %y0, %y1 : !x
+  %z = moe.combine %out#1 by %r unweighted : tensor<?x6xbf16>, !o
+  return %y, %z : !x, tensor<?x6xbf16>
+}
+
+// What has no form without the loop: segments with capacities of their own, and the loss of an inner routing.
 func.func @not_flat(%x: !x, %m: !moe.scope) -> (!x, tensor<3xf32>) {
   %g = moe.param %m "inner" : tensor<3x4x6xf32>
   %w = moe.param %m "experts.{outer}.{inner}.w" : !w
@@ -271,6 +310,23 @@ func.func @not_flat(%x: !x, %m: !moe.scope) -> (!x, tensor<3xf32>) {
     %b = moe.limit %a to %c order choice overflow drop segments %seg : !r, !i, !i
     %loss = moe.balance_loss %s of %b counting all scale one : !s, !r
     %y = func.call @inner(%t, %b, %v) : (!x, !r, !wi) -> !x
+    moe.yield rows(%y : !x) each(%loss : tensor<f32>)
+  }
+  %y = moe.combine %out#0 by %r weighted : !x, !o
+  return %y, %out#1 : !x, tensor<3xf32>
+}
+
+func.func @loss_not_flat(%x: !x, %m: !moe.scope) -> (!x, tensor<3xf32>) {
+  %g = moe.param %m "inner" : tensor<3x4x6xf32>
+  %w = moe.param %m "experts.{outer}.{inner}.w" : !w
+  %r = func.call @outer(%x, %m) : (!x, !moe.scope) -> !o
+  %in = moe.dispatch %x by %r : !x, !o
+  %out:2 = moe.expert by %r rows(%t = %in) each(%gate = %g, %v = %w)
+      : !o, (!x, tensor<3x4x6xf32>, !w) -> (!x, tensor<3xf32>) {
+    %s = func.call @scores(%t, %gate) : (!x, tensor<4x6xf32>) -> !s
+    %c = moe.route %s top 3 : !s -> !r
+    %y = func.call @inner(%t, %c, %v) : (!x, !r, !wi) -> !x
+    %loss = moe.balance_loss %s of %c counting all scale one : !s, !r
     moe.yield rows(%y : !x) each(%loss : tensor<f32>)
   }
   %y = moe.combine %out#0 by %r weighted : !x, !o

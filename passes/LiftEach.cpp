@@ -1,0 +1,174 @@
+// What an expert has one of, its weights and its number of rows, over all
+// experts.
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "passes/Lifting.h"
+#include "passes/Rewriting.h"
+
+using namespace mlir;
+using namespace moe;
+
+/// Collapsed and expanded dimensions, with that of the experts before them.
+static SmallVector<ReassociationIndices>
+withExperts(ArrayRef<ReassociationIndices> groups) {
+  SmallVector<ReassociationIndices> result = {{0}};
+  for (ReassociationIndices group : groups) {
+    for (int64_t &dimension : group)
+      ++dimension;
+    result.push_back(std::move(group));
+  }
+  return result;
+}
+
+/// Ops on per-expert tensors alone: element-wise ones work on the stacked
+/// tensors, views get a leading dimension.
+LogicalResult Lifting::liftEach(Operation *op) {
+  Location loc = op->getLoc();
+  auto result = op->getNumResults() == 1
+                    ? dyn_cast<RankedTensorType>(op->getResult(0).getType())
+                    : RankedTensorType();
+  if (!result || !result.hasStaticShape())
+    return failure();
+  SmallVector<int64_t> shape(result.getShape());
+  shape.insert(shape.begin(), numExperts());
+  RankedTensorType type = result.clone(shape);
+  auto setStacked = [&](Value value) {
+    set(op->getResult(0), value, LiftKind::Each);
+    return success();
+  };
+  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
+    SmallVector<OpFoldResult> offsets = slice.getMixedOffsets(),
+                              sizes = slice.getMixedSizes(),
+                              strides = slice.getMixedStrides();
+    if (llvm::any_of(offsets, llvm::IsaPred<Value>))
+      return failure();
+    offsets.insert(offsets.begin(), builder.getIndexAttr(0));
+    sizes.insert(sizes.begin(), builder.getIndexAttr(numExperts()));
+    strides.insert(strides.begin(), builder.getIndexAttr(1));
+    return setStacked(tensor::ExtractSliceOp::create(
+        builder, loc, type, over(slice.getSource()), offsets, sizes, strides));
+  }
+  if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op))
+    return setStacked(tensor::CollapseShapeOp::create(
+        builder, loc, type, over(collapse.getSrc()),
+        withExperts(collapse.getReassociationIndices())));
+  if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op))
+    return setStacked(tensor::ExpandShapeOp::create(
+        builder, loc, type, over(expand.getSrc()),
+        withExperts(expand.getReassociationIndices())));
+  if (!isElementwise(op) || isa<MapOp>(op))
+    return failure();
+  Value like; // what shared operands are stretched to
+  for (Value operand : op->getOperands())
+    if (is(operand, LiftKind::Each))
+      like = over(operand);
+  IRMapping operands;
+  for (Value operand : op->getOperands()) {
+    Value value = over(operand);
+    if (is(operand, LiftKind::Shared) && isa<RankedTensorType>(value.getType()))
+      value = BroadcastOp::create(builder, loc, value, like);
+    operands.map(operand, value);
+  }
+  Operation *copy = builder.clone(*op, operands);
+  copy->getResult(0).setType(type);
+  return setStacked(copy->getResult(0));
+}
+
+/// The number of an expert's rows, and tensors that have as many.
+LogicalResult Lifting::liftShape(Operation *op) {
+  FailureOr<grouped::PlanOp> of = rowsOf(op);
+  if (failed(of) || op->getNumResults() != 1)
+    return failure();
+  if (isa<TokensOp, tensor::DimOp>(op)) {
+    auto dim = dyn_cast<tensor::DimOp>(op);
+    if (!is(op->getOperand(0), LiftKind::Rows) ||
+        (dim && dim.getConstantIndex() != 0))
+      return failure();
+    known[op->getResult(0)] = {LiftKind::Count, *of};
+    return success();
+  }
+  if (auto capacity = dyn_cast<CapacityOp>(op))
+    return liftCapacity(capacity);
+  auto result = dyn_cast<RankedTensorType>(op->getResult(0).getType());
+  if (!result || !result.getRank() || !result.isDynamicDim(0) ||
+      !llvm::all_of(op->getOperands(), [&](Value value) {
+        return is(value, LiftKind::Count) ||
+               (isa<RankedTensorType>(value.getType())
+                    ? is(value, LiftKind::Rows)
+                    : is(value, LiftKind::Shared));
+      }))
+    return failure();
+  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
+    bool allRows = slice.isDynamicSize(0) && !slice.getDroppedDims()[0] &&
+                   slice.getStaticOffset(0) == 0 &&
+                   slice.getStaticStride(0) == 1;
+    if (!allRows)
+      return failure();
+  } else if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op)) {
+    for (int64_t d : llvm::drop_begin(expand.getReassociationIndices().front()))
+      if (result.getDimSize(d) != 1)
+        return failure();
+  } else if (!isa<tensor::EmptyOp, tensor::SplatOp>(op)) {
+    return failure();
+  }
+  // All rows of the plan instead of one expert's.
+  IRMapping operands = mapping;
+  for (Value operand : op->getOperands())
+    if (is(operand, LiftKind::Count))
+      operands.map(operand,
+                   TokensOp::create(builder, op->getLoc(), (*of).getSlots()));
+  set(op->getResult(0), builder.clone(*op, operands)->getResult(0),
+      LiftKind::Rows, *of);
+  return success();
+}
+
+Value Lifting::stacked(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  bool known = is(value, LiftKind::Each) || is(value, LiftKind::Shared);
+  return known && type && type.hasStaticShape() ? repeated(value, numExperts())
+                                                : Value();
+}
+
+Value Lifting::repeated(Value value, int64_t count) {
+  Location loc = value.getLoc();
+  Value tensor = over(value);
+  RankedTensorType type = tensorOf(tensor);
+  SmallVector<int64_t> shape(type.getShape());
+  auto stretched = [&](Value input) -> Value {
+    Value like =
+        tensor::EmptyOp::create(builder, loc, shape, type.getElementType());
+    return BroadcastOp::create(builder, loc, input, like);
+  };
+  if (is(value, LiftKind::Shared)) {
+    shape.insert(shape.begin(), count);
+    return stretched(tensor);
+  }
+  if (count == numExperts())
+    return tensor;
+  // [E, ...] as [E, 1, ...], stretched to [E, n, ...], as [E * n, ...].
+  SmallVector<ReassociationIndices> groups = {{0, 1}};
+  for (int64_t d = 1; d < type.getRank(); ++d)
+    groups.push_back({d + 1});
+  shape.insert(shape.begin() + 1, 1);
+  Value column = tensor::ExpandShapeOp::create(builder, loc, type.clone(shape),
+                                               tensor, groups);
+  shape[1] = count / numExperts();
+  return tensor::CollapseShapeOp::create(builder, loc, stretched(column),
+                                         groups);
+}
+
+Value Lifting::expertOfRow(grouped::PlanOp of) {
+  Value &result = experts[of];
+  if (result)
+    return result;
+  Location loc = plan.getLoc();
+  if (of == plan) {
+    Value flat = tensor::CollapseShapeOp::create(
+        builder, loc, plan.getIds(), ArrayRef<ReassociationIndices>{{0, 1}});
+    return result = GatherOp::create(builder, loc, plan.getSlots().getType(),
+                                     flat, plan.getSlots());
+  }
+  Value outer = expertOfRow(rowsBefore.lookup(of));
+  return experts[of] = GatherOp::create(builder, loc, of.getTokens().getType(),
+                                        outer, of.getTokens());
+}
