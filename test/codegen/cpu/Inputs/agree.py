@@ -118,7 +118,7 @@ def main():
                     path = f"{folder}/{number}.npy"
                     values = [draw() for _ in range(count)]
                     if dtype.startswith("i"):
-                        values = [random.randrange(0, 3) for _ in range(count)]
+                        values = [random.randrange(0, 2 if dtype == "i1" else 3) for _ in range(count)]
                     if not dims:
                         values = [1 if dtype == "i1" else random.randrange(1, 5)]
                     if dtype not in FORMATS or not dims:
