@@ -49,11 +49,15 @@ Layout Schedule::matmulInput(grouped::MatmulOp op) const {
   };
   if (packed.isQuantized())
     return copied(quantized.at(input).rows);
-  auto copy = widened.find(input);
-  if (copy == widened.end() ||
-      chooseFamily(packed, input.getType()) == Family::Bf16Dot)
-    return layout(input);
-  return copied(copy->second);
+  auto copy = copyOf.find(op);
+  return copy == copyOf.end() ? layout(input) : copied(copy->second);
+}
+
+Type Schedule::multipliedElement(grouped::MatmulOp op) const {
+  PackedLayout packed = packedLayout(op.getWeights().getType(), *machine);
+  if (chooseFamily(packed, op.getInput().getType()) == Family::Bf16Dot)
+    return op.getInput().getType().getElementType();
+  return Float32Type::get(op.getContext());
 }
 
 std::optional<unsigned> Schedule::matmulScales(grouped::MatmulOp op) const {
@@ -301,22 +305,38 @@ LogicalResult Scheduler::requireContents(Operation *user, Value value) {
   return user->emitOpError("reads a tensor without contents");
 }
 
-LogicalResult Scheduler::widenInput(grouped::MatmulOp op) {
+/// Whether the rows of an argument lie so far apart that those of a tile
+/// compete for one set of the L1 cache, and are multiplied often enough to move
+/// them.
+bool Scheduler::rowsCollide(grouped::MatmulOp op) const {
+  const Storage &storage = result.storageOf(op.getInput());
+  constexpr int64_t page = 4096; // 64 sets of 64 bytes
+  return storage.kind == Storage::Kind::Argument && op.getOffsets() &&
+         storage.rowBytes() % page == 0;
+}
+
+LogicalResult Scheduler::copyInput(grouped::MatmulOp op) {
   Value input = op.getInput();
   Family family = familyOf(op);
   if (family == Family::Int8Dot || family == Family::Int16Dot) {
     quantizeInput(op);
     return success();
   }
-  if (family == Family::Bf16Dot || result.widened.contains(input) ||
-      result.storageOf(input).element.isF32())
+  Type element = result.multipliedElement(op);
+  if (auto made = result.copies.find({input, element});
+      made != result.copies.end()) {
+    result.copyOf[op] = made->second;
+    return success();
+  }
+  if (result.storageOf(input).element == element && !rowsCollide(op))
     return success();
   Storage storage;
-  storage.element = Float32Type::get(op.getContext());
+  storage.element = element;
   storage.rows = extents.of(input);
-  storage.rowStride = paddedStride(op.getInput().getType().getDimSize(1), 4);
+  storage.rowStride = paddedStride(op.getInput().getType().getDimSize(1),
+                                   elementBytes(element));
   unsigned target = addStorage(storage);
-  result.widened[input] = target;
+  result.copies[{input, element}] = result.copyOf[op] = target;
   copyTo(input, target);
   return success();
 }
@@ -431,7 +451,7 @@ LogicalResult Scheduler::visit(Operation *op) {
   if (failed(ready))
     return failure();
   auto matmul = dyn_cast<grouped::MatmulOp>(op);
-  if (matmul && failed(widenInput(matmul)))
+  if (matmul && failed(copyInput(matmul)))
     return failure();
 
   Step step;

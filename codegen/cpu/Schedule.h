@@ -75,8 +75,8 @@ public:
   Extent bound(Extent extent) const;
   /// Where a tensor or packed value lies.
   const Layout &layout(mlir::Value value) const { return layouts.at(value); }
-  /// The rows that a matmul multiplies: the input, its f32 copy, or its
-  /// quantised copy.
+  /// The rows that a matmul multiplies: the input, a copy that is wider or has
+  /// another distance between rows, or a quantised copy.
   Layout matmulInput(grouped::MatmulOp op) const;
   /// The scales of the quantised copy, or nothing.
   std::optional<unsigned> matmulScales(grouped::MatmulOp op) const;
@@ -85,13 +85,17 @@ public:
 
 private:
   friend class Scheduler;
+  /// The type of the elements that a matmul (of no quantised weights) reads.
+  mlir::Type multipliedElement(grouped::MatmulOp op) const;
   const Extents *rows = nullptr;
   const Level *machine = nullptr;
   std::vector<Phase> allPhases;
   std::vector<Storage> allStorages;
   std::vector<Place> allPlaces;
   llvm::DenseMap<mlir::Value, Layout> layouts;
-  llvm::DenseMap<mlir::Value, unsigned> widened;
+  /// Copies of inputs by the type of their elements.
+  llvm::DenseMap<std::pair<mlir::Value, mlir::Type>, unsigned> copies;
+  llvm::DenseMap<mlir::Operation *, unsigned> copyOf; // that a matmul reads
   struct Quantized {
     unsigned rows, scales;
   };

@@ -38,7 +38,8 @@ private:
   mlir::LogicalResult visitView(mlir::Operation *op);
   mlir::LogicalResult visitLoop(grouped::LoopOp op, Step &step);
   mlir::LogicalResult requireContents(mlir::Operation *user, mlir::Value value);
-  mlir::LogicalResult widenInput(grouped::MatmulOp op);
+  mlir::LogicalResult copyInput(grouped::MatmulOp op);
+  bool rowsCollide(grouped::MatmulOp op) const;
   Layout copy(mlir::Value value, const Layout &from, int64_t rowStride);
   void quantizeInput(grouped::MatmulOp op);
   void copyTo(mlir::Value value, unsigned target);

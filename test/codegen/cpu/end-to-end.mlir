@@ -1,6 +1,7 @@
 // CPU code against the reference: sizes that divide nothing, k = E, no tokens, shared experts, several results.
 // RUN: moe-compile %s --level=avx2 -o %t.so
 // RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so primes:0,1,7,61 all_experts:5 gathered:4 -- --expected_rtol=1e-4
+// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so page_wide:0,9 -- --expected_atol=1e-3
 !x = tensor<?x13xf32>
 !s = tensor<?x7xf32>
 !h = tensor<?x37xf32>
@@ -57,4 +58,19 @@ func.func @gathered(%table: tensor<3x13xf32>, %ids: tensor<?xi32>, %n: tensor<13
   %y = moe.rms_norm %x, %n eps 1.0e-5 : !x, tensor<13xf32>
   %m = moe.reduce max %y over 1 : !x -> tensor<?xf32>
   return %y, %m : !x, tensor<?xf32>
+}
+
+// Rows of 4096 bytes, which experts read from a copy whose rows are farther apart, and the router where they lie.
+func.func @page_wide(%x: tensor<?x1024xf32>, %m: !moe.scope) -> tensor<?x5xf32> {
+  %w = moe.param %m "wide router" : tensor<7x1024xf32>
+  %e = moe.param %m "wide" : tensor<7x5x1024xf32>
+  %l = moe.linear %x, %w : (tensor<?x1024xf32>, tensor<7x1024xf32>) -> !s
+  %r = moe.route %l top 2 : !s -> !moe.routing<7, top 2>
+  %in = moe.dispatch %x by %r : tensor<?x1024xf32>, !moe.routing<7, top 2>
+  %out = moe.expert by %r rows(%t = %in) each(%k = %e) : !moe.routing<7, top 2>, (tensor<?x1024xf32>, tensor<7x5x1024xf32>) -> tensor<?x5xf32> {
+    %f = moe.linear %t, %k : (tensor<?x1024xf32>, tensor<5x1024xf32>) -> tensor<?x5xf32>
+    moe.yield %f : tensor<?x5xf32>
+  }
+  %y = moe.combine %out by %r unweighted : tensor<?x5xf32>, !moe.routing<7, top 2>
+  return %y : tensor<?x5xf32>
 }
