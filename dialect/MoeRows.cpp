@@ -157,12 +157,21 @@ LogicalResult BroadcastOp::verify() {
     return success();
   RankedTensorType like = getLike().getType();
   bool fits = input.getRank() <= like.getRank(); // (C1), (C2)
+  bool crossed = false; // would fit for one number of rows, and mean a mistake
   for (int64_t i = 1; fits && i <= input.getRank(); ++i) {
-    int64_t size = input.getDimSize(input.getRank() - i);
-    fits = size == 1 || mayBeEqual(size, like.getDimSize(like.getRank() - i));
+    int64_t size = input.getDimSize(input.getRank() - i),
+            wanted = like.getDimSize(like.getRank() - i);
+    fits = size == 1 || mayBeEqual(size, wanted);
+    crossed |= ShapedType::isDynamic(size) && !ShapedType::isDynamic(wanted) &&
+               !like.hasStaticShape();
   }
   if (!fits)
     return emitOpError("cannot stretch ") << input << " to " << like;
+  if (crossed)
+    return emitOpError("lays the rows of ")
+           << input << " along a fixed dimension of " << like
+           << "; one value per row is a column [?, 1], which "
+              "tensor.expand_shape makes";
   return success();
 }
 

@@ -37,16 +37,27 @@ struct Options {
   bool remarks = false;
 };
 
-/// What has no op of level 1 left needs no lowering: a file written by
-/// --emit=grouped, or by hand.
+/// What `moe-to-grouped` takes away: routings, names of the checkpoint, calls,
+/// and products and losses outside of groups.
+bool isLevelOne(Operation *op) {
+  auto isAbstract = [](Type type) { return isa<RoutingType, ScopeType>(type); };
+  if (auto function = dyn_cast<func::FuncOp>(op))
+    return llvm::any_of(function.getArgumentTypes(), isAbstract);
+  return llvm::any_of(op->getOperandTypes(), isAbstract) ||
+         llvm::any_of(op->getResultTypes(), isAbstract) ||
+         (isa<LinearOp, BalanceLossOp, ZLossOp, CvSquaredOp, NoisyLoadOp,
+              func::CallOp>(op) &&
+          !op->getParentOfType<grouped::LoopOp>());
+}
+
+/// A file written by --emit=grouped, or by hand, needs no lowering.
 bool isGrouped(ModuleOp module) {
-  bool grouped = true;
-  module.walk([&](Operation *op) {
-    grouped &= !isa<LinearOp, ScopeOp, ParamOp, RouteOp, DispatchOp, ExpertOp,
-                    moe::CombineOp, func::CallOp>(op) ||
-               op->getParentOfType<grouped::LoopOp>();
-  });
-  return grouped;
+  return !module
+              .walk([](Operation *op) {
+                return isLevelOne(op) ? WalkResult::interrupt()
+                                      : WalkResult::advance();
+              })
+              .wasInterrupted();
 }
 
 std::string textOf(ModuleOp module) {

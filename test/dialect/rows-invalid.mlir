@@ -262,6 +262,15 @@ func.func @broadcast(%x: tensor<?x2xf32>, %y: tensor<?x8xf32>) {
 
 // -----
 
+// moe.broadcast (C2), which 8 rows alone would meet
+func.func @broadcast(%x: tensor<?xf32>, %y: tensor<?x8xf32>) {
+  // expected-error @below {{'moe.broadcast' op lays the rows of 'tensor<?xf32>' along a fixed dimension of 'tensor<?x8xf32>'; one value per row is a column [?, 1], which tensor.expand_shape makes}}
+  %0 = moe.broadcast %x like %y : tensor<?xf32>, tensor<?x8xf32>
+  return
+}
+
+// -----
+
 // moe.reduce (C1)
 func.func @reduce(%x: tensor<?x8xf32>) {
   // expected-error @below {{'moe.reduce' op runs over dimension -1 of a tensor of rank 2}}

@@ -42,9 +42,11 @@ func.func @column(%x: !x, %v: tensor<?xf32>, %w: tensor<?xf32>) -> (!x, !x) {
   %c = tensor.expand_shape %v [[0, 1]] output_shape [%n, 1] : tensor<?xf32> into tensor<?x1xf32>
   %y = moe.broadcast %c like %x : tensor<?x1xf32>, !x
   %a = arith.mulf %x, %y : !x
-  %m = moe.reduce max %a over 0 : !x -> tensor<?xf32>
-  %z = moe.broadcast %m like %x : tensor<?xf32>, !x
-  %u = moe.broadcast %w like %x : tensor<?xf32>, !x
+  %m0 = moe.reduce max %a over 0 : !x -> tensor<?xf32>
+  %m = tensor.cast %m0 : tensor<?xf32> to tensor<4xf32>
+  %w4 = tensor.cast %w : tensor<?xf32> to tensor<4xf32>
+  %z = moe.broadcast %m like %x : tensor<4xf32>, !x
+  %u = moe.broadcast %w4 like %x : tensor<4xf32>, !x
   %b = arith.subf %z, %u : !x
   return %a, %b : !x, !x
 }
