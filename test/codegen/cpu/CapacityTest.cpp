@@ -1,10 +1,13 @@
 // Experts that take rows, and rows that compete for the places of experts, on
-// rows of NaN, infinities and ties: kept is what the reference keeps.
+// rows of NaN, infinities and ties: kept is what the reference keeps, and an
+// auction that cannot be held is refused.
 
 #include "AdversarialRows.h"
 
 #include "runtime/Abi.h"
 
+#include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 
 using namespace moe;
@@ -91,6 +94,34 @@ TEST_P(CapacityTest, LimitsAsTheReference) {
   add(2, "weight place 1 segments %s", segments);
   add(2, "value by %k segments %s", scores + segments);
   compare(text, /*byExpert=*/false);
+}
+
+TEST_P(CapacityTest, AssignsOrRefuses) {
+  int64_t experts = GetParam();
+  Model model(fmt::format(
+      R"(func.func @assign(%s: tensor<?x{0}xf32>) -> (tensor<?x1xf32>, tensor<?x1xi32>) {{
+  %a, %i = grouped.assign %s by %s epsilon over 50.0 at_least 1.0e-4 rounds 100
+      : (tensor<?x{0}xf32>, tensor<?x{0}xf32>) -> (tensor<?x1xf32>, tensor<?x1xi32>)
+  return %a, %i : tensor<?x1xf32>, tensor<?x1xi32>
+}}
+)",
+      experts));
+  for (int64_t share : {0, 1, 3}) {
+    int64_t tokens = share * experts;
+    Array bad = badRows(tokens, experts, 3), good = bad; // the first row is NaN
+    for (double &value : good.values)                    // and many ties
+      value = std::isfinite(value) ? std::clamp(value, -1.0, 1.0) : 0.5;
+    std::vector<Array> want = model.interpret("assign", {good});
+    onEveryLevel([&](const cpu::Level &level) {
+      std::vector<Array> found = model.call(level, "assign", {good}, 2);
+      EXPECT_EQ(model.code, MOERT_CODE_OK);
+      expectExperts(found[1], experts, /*mayBeEmpty=*/false);
+      expectSame(found, want);
+      found = model.call(level, "assign", {bad}, 2);
+      EXPECT_EQ(model.code, share == 0 ? MOERT_CODE_OK : MOERT_CODE_FINITE);
+      expectExperts(found[1], experts, /*mayBeEmpty=*/true);
+    });
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Experts, CapacityTest, testing::Values(1, 7, 64),
