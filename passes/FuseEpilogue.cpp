@@ -37,6 +37,20 @@ static bool isNarrowFloat(Type type) {
   return element && element.getWidth() <= 32;
 }
 
+/// Lanes beyond the last column hold anything, also zeros, which an integer
+/// cannot be divided by.
+static bool dividesIntegers(Operation *root) {
+  return root
+      ->walk([](Operation *op) {
+        return isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp,
+                   arith::RemUIOp, arith::CeilDivSIOp, arith::CeilDivUIOp,
+                   arith::FloorDivSIOp>(op)
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 namespace {
 /// One matmul and the element-wise ops around its results.
 class Epilogue {
@@ -101,7 +115,7 @@ private:
     for (Value scalar : capturedScalars(op))
       if (!constantOf(scalar))
         return false;
-    return isElementwise(op) &&
+    return isElementwise(op) && !dividesIntegers(op) &&
            llvm::all_of(op->getOperands(), [&](Value value) {
              return isInside(value) || constantOf(value) || extraFor(value);
            });

@@ -3,6 +3,7 @@
 
 #include "codegen/cpu/Linalg.h"
 
+#include "codegen/cpu/Scalars.h"
 #include "codegen/cpu/VectorBody.h"
 
 #include "mlir/Dialect/Affine/Utils.h"
@@ -184,7 +185,7 @@ struct LinalgEmitter {
         continue;
       }
       llvm::for_each(in.getOperands(), fromOutside);
-      emitOnVectors(f.builder, f.loc, &in, mapping, 1);
+      emitOnVectors(f.builder, f.loc, &in, mapping, 1, dividing(f));
     }
     llvm::for_each(block.getTerminator()->getOperands(), fromOutside);
     for (auto [init, yielded] : llvm::zip_equal(

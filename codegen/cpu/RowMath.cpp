@@ -2,6 +2,7 @@
 
 #include "codegen/cpu/Rows.h"
 
+#include "codegen/cpu/Scalars.h"
 #include "codegen/cpu/VectorBody.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -42,7 +43,7 @@ void emitElementwiseRow(Frame &f, Operation *op, Value row) {
         if (isa<tensor::SplatOp>(op))
           mapping.map(op->getResult(0), mapping.lookup(op->getOperand(0)));
         else
-          emitOnVectors(f.builder, f.loc, op, mapping, width);
+          emitOnVectors(f.builder, f.loc, op, mapping, width, dividing(f));
         f.store(out, f.add(to, column), mapping.lookup(op->getResult(0)),
                 count);
       },
@@ -69,8 +70,8 @@ void emitMapRow(Frame &f, MapOp op, Value row) {
         SmallVector<Value> values;
         for (auto [ref, address] : llvm::zip(in, from))
           values.push_back(f.load(ref, f.add(address, column), count, width));
-        SmallVector<Value> made = emitBlockOnVectors(f.builder, f.loc, body,
-                                                     values, width, f.scalars);
+        SmallVector<Value> made = emitBlockOnVectors(
+            f.builder, f.loc, body, values, width, f.scalars, dividing(f));
         for (auto [ref, address, value] : llvm::zip(out, to, made))
           f.store(ref, f.add(address, column), value, count);
       },

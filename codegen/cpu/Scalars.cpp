@@ -65,12 +65,8 @@ static Value isEqual(Frame &f, Value a, Value b) {
                                b);
 }
 
-/// a / b of integers does not trap: dividing by 0 is an error of the model,
-/// and the smallest integer divided by -1 is itself.
-static Value emitDivision(Frame &f, Operation *op) {
+Value emitDivision(Frame &f, Operation *op, Value dividend, Value divisor) {
   OpBuilder &b = f.builder;
-  Value dividend = f.scalars.lookup(op->getOperand(0));
-  Value divisor = f.scalars.lookup(op->getOperand(1));
   auto number = [&](int64_t value) {
     return splatConstant(b, f.loc, divisor.getType(), value, 0);
   };
@@ -89,6 +85,7 @@ static Value emitDivision(Frame &f, Operation *op) {
   mapping.map(op->getOperand(1),
               Value(arith::SelectOp::create(b, f.loc, unsafe, one, divisor)));
   Value result = b.clone(*op, mapping)->getResult(0);
+  result.setType(divisor.getType()); // op may be one of tensors
   if (!isSigned || isa<arith::RemSIOp>(op))
     return result;
   Value negated = arith::SubIOp::create(b, f.loc, number(0), dividend);
@@ -159,7 +156,8 @@ Value emitScalar(Frame &f, Value scalar) {
                       f.builder.getI64Type());
     result = f.toIndex(emitCapacity(f, capacity, tokens));
   } else if (mayTrap(op)) {
-    result = emitDivision(f, op);
+    result = emitDivision(f, op, f.scalars.lookup(op->getOperand(0)),
+                          f.scalars.lookup(op->getOperand(1)));
   } else if (isa<MoeDialect>(op->getDialect()) ||
              op->getName().getDialectNamespace() == "math") {
     result = emitOnLanes(f, op);

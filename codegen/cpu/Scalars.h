@@ -19,7 +19,20 @@ void forEachSource(mlir::Value scalar, const Extents &extents,
 /// frame.scalars has it already.
 mlir::Value emitScalar(Frame &frame, mlir::Value scalar);
 
-/// The same for all that a step uses.
+/// a / b of integers does not trap: dividing by 0 is an error of the model,
+/// and the smallest integer divided by -1 is itself. `op` says which division.
+mlir::Value emitDivision(Frame &frame, mlir::Operation *op,
+                         mlir::Value dividend, mlir::Value divisor);
+
+/// That, for emitOnVectors.
+inline auto dividing(Frame &frame) {
+  return
+      [&frame](mlir::Operation *op, mlir::Value dividend, mlir::Value divisor) {
+        return emitDivision(frame, op, dividend, divisor);
+      };
+}
+
+/// emitScalar for all that a step uses.
 void emitScalarsOf(Frame &frame, const Step &step);
 
 /// Emits the scalars of a function that depend on its arguments alone, once for

@@ -133,7 +133,23 @@ bool mayTrap(Operation *op) {
 }
 
 void emitOnVectors(OpBuilder &builder, Location loc, Operation *op,
-                   IRMapping &mapping, int64_t lanes) {
+                   IRMapping &mapping, int64_t lanes, Divide divide) {
+  if (divide && mayTrap(op)) {
+    Value dividend = mapping.lookup(op->getOperand(0)),
+          divisor = mapping.lookup(op->getOperand(1)), whole;
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      auto at = [&](Value vector) -> Value {
+        return vector::ExtractOp::create(builder, loc, vector, lane);
+      };
+      Value quotient = divide(op, at(dividend), at(divisor));
+      whole = lane == 0 ? Value(vector::BroadcastOp::create(
+                              builder, loc, dividend.getType(), quotient))
+                        : Value(vector::InsertOp::create(builder, loc, quotient,
+                                                         whole, lane));
+    }
+    mapping.map(op->getResult(0), whole);
+    return;
+  }
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
     TypedAttr value = constant.getValue();
     if (auto dense = dyn_cast<DenseElementsAttr>(value))
@@ -163,7 +179,8 @@ void emitOnVectors(OpBuilder &builder, Location loc, Operation *op,
 
 SmallVector<Value> emitBlockOnVectors(OpBuilder &builder, Location loc,
                                       Block &block, ValueRange arguments,
-                                      int64_t lanes, const IRMapping &scalars) {
+                                      int64_t lanes, const IRMapping &scalars,
+                                      Divide divide) {
   IRMapping mapping;
   mapping.map(block.getArguments(), arguments);
   auto spread = [&](Value value) {
@@ -175,7 +192,7 @@ SmallVector<Value> emitBlockOnVectors(OpBuilder &builder, Location loc,
   };
   for (Operation &op : block.without_terminator()) {
     llvm::for_each(op.getOperands(), spread);
-    emitOnVectors(builder, loc, &op, mapping, lanes);
+    emitOnVectors(builder, loc, &op, mapping, lanes, divide);
   }
   SmallVector<Value> yielded;
   for (Value value : block.getTerminator()->getOperands()) {

@@ -6,14 +6,20 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 
 namespace moe::cpu {
 
+/// Divides two integers for an operation that may trap.
+using Divide = llvm::function_ref<mlir::Value(
+    mlir::Operation *op, mlir::Value dividend, mlir::Value divisor)>;
+
 /// Emits `op` (element-wise, on scalars or tensors) on vectors of `lanes`
 /// elements and maps its results. `mapping` has all operands, as vectors.
+/// Integers are divided by `divide`, one lane at a time.
 void emitOnVectors(mlir::OpBuilder &builder, mlir::Location loc,
-                   mlir::Operation *op, mlir::IRMapping &mapping,
-                   int64_t lanes);
+                   mlir::Operation *op, mlir::IRMapping &mapping, int64_t lanes,
+                   Divide divide = {});
 
 /// Emits the operations of a block on vectors; `arguments` stand for its
 /// arguments, and `scalars` for what it captures. Returns what its terminator
@@ -21,7 +27,8 @@ void emitOnVectors(mlir::OpBuilder &builder, mlir::Location loc,
 llvm::SmallVector<mlir::Value>
 emitBlockOnVectors(mlir::OpBuilder &builder, mlir::Location loc,
                    mlir::Block &block, mlir::ValueRange arguments,
-                   int64_t lanes, const mlir::IRMapping &scalars);
+                   int64_t lanes, const mlir::IRMapping &scalars,
+                   Divide divide = {});
 
 /// Whether emitOnVectors knows the operation.
 bool worksOnVectors(mlir::Operation *op);

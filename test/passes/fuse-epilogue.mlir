@@ -97,6 +97,30 @@ func.func @not_when_both_are_read(%x: !x, %p: !p) -> (!x, !x) {
 
 // -----
 !x = tensor<?x6xf32>
+!p = !grouped.packed<1x6x6xf32, 2>
+// Lanes beyond the last column would divide by 0.
+// CHECK-LABEL: func.func @not_a_division_of_integers(
+// CHECK:         grouped.matmul
+// CHECK:         grouped.yield
+// CHECK:         moe.map
+// CHECK:           arith.remsi
+func.func @not_a_division_of_integers(%x: !x, %p: !p) -> !x {
+  %m:2 = grouped.matmul %x weights %p : (!x, !p) -> (!x, !x) {
+  ^bb0(%a: f32, %b: f32):
+    grouped.yield rows(%a, %b : f32, f32)
+  }
+  %h = moe.map (%d = %m#0, %e = %m#1) : (!x, !x) -> !x {
+    %i = arith.fptosi %d : f32 to i32
+    %j = arith.fptosi %e : f32 to i32
+    %k = arith.remsi %i, %j : i32
+    %l = arith.sitofp %k : i32 to f32
+    moe.yield %l : f32
+  }
+  return %h : !x
+}
+
+// -----
+!x = tensor<?x6xf32>
 !p = !grouped.packed<1x6x6xf32, 1>
 // The other operand needs the whole row of the result first.
 // Kernels hold f32: what is wider stays outside.
