@@ -44,6 +44,7 @@ private:
   void requireThat(Value condition, moert_code code, ValueRange values);
   void requireRows();
   void bindMemory(Value base);
+  bool isInMemory(unsigned number);
   void bindConstant(unsigned number, const Storage &storage);
   void bindScratch(Value base, Value thread);
   void emitRegion(Value base);
@@ -84,8 +85,25 @@ void FunctionEmitter::emitSize() {
   func::ReturnOp::create(builder, frame.loc, toI64(workspace.bytes));
 }
 
+/// Whether products or packing read the storage; all others can do without the
+/// elements of a constant that are equal.
+bool FunctionEmitter::isInMemory(unsigned number) {
+  auto isThis = [&](Value operand) {
+    return isa<RankedTensorType>(operand.getType()) &&
+           schedule.layout(operand).storage == number;
+  };
+  return source
+      .walk([&](Operation *op) {
+        return isa<grouped::PackOp, grouped::MatmulOp>(op) &&
+                       llvm::any_of(op->getOperands(), isThis)
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 void FunctionEmitter::bindConstant(unsigned number, const Storage &storage) {
-  if (storage.value.isSplat())
+  if (storage.value.isSplat() && !isInMemory(number))
     return;
   DenseElementsAttr value = storage.value;
   Type memory = memoryType(storage.element);

@@ -59,8 +59,7 @@ Ref Frame::ref(Value tensor, const Layout &layout) {
   ref.scratch = storage.kind == Storage::Kind::Scratch;
   if (storage.value && storage.value.isSplat())
     ref.splat = storage.value.getSplatValue<Attribute>();
-  else
-    ref.memref = memrefs[layout.storage];
+  ref.memref = memrefs[layout.storage]; // none where a splat is enough
   if (auto type = dyn_cast<RankedTensorType>(tensor.getType())) {
     ref.type = type.getElementType();
     ref.rowElements = rowElements(type);
