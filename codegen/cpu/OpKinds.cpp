@@ -22,11 +22,13 @@ static bool isStored(Value value) {
 }
 
 /// Products and functions such as exp exist in f32; in f64 rows can only be
-/// moved and put through arith.
+/// moved and put through arith and what is one instruction.
 static bool needsWideMath(Operation *op) {
-  if (isa<BroadcastOp, GatherOp, MapOp, RandomOp, ReduceOp, SplitOp,
-          grouped::TopKOp, grouped::SelectOp, grouped::PickOp,
-          grouped::BalanceLossOp>(op) ||
+  if (isa<BroadcastOp, GatherOp, MapOp, RandomOp, ReduceOp, SplitOp, TokensOp,
+          grouped::CombineOp, grouped::LoopOp, grouped::TopKOp,
+          grouped::SelectOp, grouped::PickOp, grouped::BalanceLossOp,
+          math::AbsFOp, math::CeilOp, math::CopySignOp, math::FloorOp,
+          math::FmaOp, math::RoundEvenOp, math::SqrtOp, math::TruncOp>(op) ||
       !isa_and_nonnull<MoeDialect, grouped::GroupedDialect, math::MathDialect>(
           op->getDialect()))
     return false;

@@ -1,6 +1,6 @@
 // Standard operations in CPU code: linalg by rows and over all rows, slices and concatenations, integers and i1.
 // RUN: moe-compile %s --level=avx2 -o %t.so
-// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so lin:0,7 sums:1,7 slices:0,7 ints:7 mixing:0,9 -- --expected_rtol=1e-4
+// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so lin:0,7 sums:1,7 slices:0,7 ints:7 mixing:0,9 wide:0,9:special -- --expected_rtol=1e-4
 !x = tensor<?x6xf32>
 func.func @lin(%x: !x, %w: tensor<6x5xf32>, %b: tensor<6xf32>) -> (tensor<?x5xf32>, !x) {
   %c0 = arith.constant 0 : index
@@ -70,6 +70,19 @@ func.func @ints(%x: tensor<?x6xi32>, %y: tensor<?x6xf32>) -> (tensor<?x6xi32>, t
   %z = arith.extui %m : tensor<?x6xi1> to tensor<?x6xi8>
   %all = moe.reduce max %c over 0 : tensor<?x6xi32> -> tensor<6xi32>
   return %c, %sel, %sum, %z, %all : tensor<?x6xi32>, tensor<?x6xf32>, tensor<?xi32>, tensor<?x6xi8>, tensor<6xi32>
+}
+
+// What is one instruction exists in f64 too.
+func.func @wide(%x: tensor<?x5xf64>, %y: tensor<?x5xf64>) -> (tensor<?x5xf64>, tensor<?x5xf64>, tensor<?x5xf64>, tensor<?x5xf64>, tensor<?x5xf64>, tensor<?x5xf64>) {
+  %a = math.absf %x : tensor<?x5xf64>
+  %b = math.ceil %x : tensor<?x5xf64>
+  %c = math.copysign %b, %y : tensor<?x5xf64>
+  %d = math.floor %x : tensor<?x5xf64>
+  %e = math.fma %x, %y, %a : tensor<?x5xf64>
+  %f = math.roundeven %x : tensor<?x5xf64>
+  %g = math.sqrt %a : tensor<?x5xf64>
+  %h = math.trunc %x : tensor<?x5xf64>
+  return %c, %d, %e, %f, %g, %h : tensor<?x5xf64>, tensor<?x5xf64>, tensor<?x5xf64>, tensor<?x5xf64>, tensor<?x5xf64>, tensor<?x5xf64>
 }
 
 // Rows that mix inside experts: a loop over groups, with the same operations in it.

@@ -29,6 +29,7 @@ WORKS = {
     "gemma4",
     "glm4_moe",
     "gpt_oss",
+    "gradient_boosting",
     "granitemoe",
     "grok",
     "gshard_top2",
