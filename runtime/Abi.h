@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 #define MOERT_ABI_MAJOR 1
-#define MOERT_ABI_MINOR 0
+#define MOERT_ABI_MINOR 1
 #define MOERT_MAX_RANK 8
 #define MOERT_ALIGNMENT 64 /* bytes: workspace, constants made by prepare */
 
@@ -65,6 +65,9 @@ struct moert_context {
   /* Null, or one counter per expert of every routing in order, to which the
    * entry adds the number of tokens that the expert got. */
   int64_t *loads;
+  /* Null as loads is, or one counter per routing, to which the entry adds the
+   * slots that it had, empty ones too. Since version 1.1. */
+  int64_t *slots;
 };
 
 /* What a generated function returns and leaves in moert_context.error. */

@@ -64,6 +64,7 @@ Session::Session(std::shared_ptr<const Prepared> prepared, int32_t threads,
     pointers.push_back(&argument);
   if (!collectLoads)
     return;
+  slotCounters.resize(function.routings.size());
   size_t experts = 0;
   for (const Routing &routing : function.routings) {
     firstCounter.push_back(experts);
@@ -186,6 +187,7 @@ void Session::invoke(const moert_tensor *inputs, const moert_tensor *results) {
   context.workspace_bytes = workspace.size();
   context.threads = threads;
   context.loads = firstCounter.empty() ? nullptr : counters.data();
+  context.slots = firstCounter.empty() ? nullptr : slotCounters.data();
   checkCode(shared->entry(&context, pointers.data()), context, function.name);
 }
 
@@ -195,6 +197,15 @@ const int64_t *Session::loads(int32_t routing) const {
   return counters.data() + firstCounter[routing];
 }
 
-void Session::resetLoads() { std::ranges::fill(counters, 0); }
+int64_t Session::slots(int32_t routing) const {
+  if (routing < 0 || routing >= static_cast<int64_t>(slotCounters.size()))
+    return 0;
+  return slotCounters[routing];
+}
+
+void Session::resetLoads() {
+  std::ranges::fill(counters, 0);
+  std::ranges::fill(slotCounters, 0);
+}
 
 } // namespace moert

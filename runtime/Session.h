@@ -26,6 +26,8 @@ public:
 
   /// Null if loads are not collected.
   const int64_t *loads(int32_t routing) const;
+  /// 0 if loads are not collected.
+  int64_t slots(int32_t routing) const;
   void resetLoads();
 
   const Prepared &prepared() const { return *shared; }
@@ -52,6 +54,7 @@ private:
   std::vector<moert_tensor> arguments; // inputs, constants, results
   std::vector<moert_tensor *> pointers;
   std::vector<int64_t> counters; // of all routings
+  std::vector<int64_t> slotCounters;
   std::vector<size_t> firstCounter;
   Buffer workspace;
 };

@@ -264,6 +264,10 @@ const int64_t *moert_session_loads(const moert_session *session,
   return session->session->loads(routing);
 }
 
+int64_t moert_session_slots(const moert_session *session, int32_t routing) {
+  return session->session->slots(routing);
+}
+
 void moert_session_reset_loads(moert_session *session) {
   session->session->resetLoads();
 }

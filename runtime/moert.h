@@ -199,10 +199,14 @@ MOERT_API moert_status moert_session_invoke(moert_session *session,
                                             const struct moert_tensor *results,
                                             moert_error *error);
 
-/* Tokens per expert of one routing, summed over all calls since the last reset;
- * null if not collected. */
+/* Tokens per expert of one routing, after all dropping, summed over all calls
+ * since the last reset; null if not collected. */
 MOERT_API const int64_t *moert_session_loads(const moert_session *session,
                                              int32_t routing);
+/* The slots of that routing in the same calls: what its loads do not add up to
+ * was empty. 0 if not collected. */
+MOERT_API int64_t moert_session_slots(const moert_session *session,
+                                      int32_t routing);
 MOERT_API void moert_session_reset_loads(moert_session *session);
 
 /* "avx2", ... */

@@ -20,15 +20,18 @@ std::string durationText(double seconds) {
 } // namespace
 
 std::string loadText(int routing, std::span<const int64_t> loads,
-                     int64_t choices) {
-  auto sum = static_cast<double>(
-      std::accumulate(loads.begin(), loads.end(), int64_t(0)));
+                     int64_t choices, int64_t slots) {
+  int64_t rows = std::accumulate(loads.begin(), loads.end(), int64_t(0));
+  auto sum = static_cast<double>(rows);
   int64_t most = loads.empty() ? 0 : std::ranges::max(loads);
   std::string text =
       fmt::format("routing {}: {} experts", routing, loads.size());
   if (choices > 0)
     text += fmt::format(", up to {} a token", choices);
-  text += fmt::format(", {:.0f} rows", sum);
+  text += fmt::format(", {} rows", rows);
+  if (slots > rows && choices < static_cast<int64_t>(loads.size()))
+    text += fmt::format(", {} of {} slots empty ({:.1f}%)", slots - rows, slots,
+                        100 - 100 * sum / static_cast<double>(slots));
   if (sum > 0)
     text += fmt::format(", the busiest has {:.2f} times the mean",
                         static_cast<double>(most) *

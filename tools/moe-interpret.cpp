@@ -212,13 +212,8 @@ paramsOf(const std::optional<moert::Checkpoint> &weights,
 std::string statsText(const moe::reference::Interpreter &interpreter) {
   std::string text;
   int number = 0;
-  for (auto &[routing, loads] : interpreter.loads()) {
-    auto top = dyn_cast<moe::RouteOp>(routing);
-    auto plan = dyn_cast<moe::grouped::PlanOp>(routing);
-    int64_t choices = top ? top.getRouting().getType().getChoices()
-                          : plan.getIds().getType().getDimSize(1);
-    text += loadText(number++, loads, choices);
-  }
+  for (const moe::reference::Load &load : interpreter.loads())
+    text += loadText(number++, load.counts, load.choices, load.slots);
   return text;
 }
 

@@ -247,7 +247,7 @@ std::string statsText(moert_module *module, int32_t function,
     text += loadText(
         i,
         {moert_session_loads(session, i), static_cast<size_t>(routing.experts)},
-        routing.choices);
+        routing.choices, moert_session_slots(session, i));
   }
   std::vector<double> times;
   double spent = firstTime;

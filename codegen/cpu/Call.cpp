@@ -40,6 +40,8 @@ Value contextField(Frame &f, ContextField field) {
                      f.builder.getI32Type());
   case ContextField::Loads:
     return loadField(f, f.context, offsetof(moert_context, loads), pointer);
+  case ContextField::Slots:
+    return loadField(f, f.context, offsetof(moert_context, slots), pointer);
   }
   llvm_unreachable("unknown field");
 }
@@ -169,15 +171,17 @@ SmallVector<grouped::PlanOp> reportedPlans(const Extents &extents) {
   return plans;
 }
 
-std::optional<int64_t> firstLoad(const Schedule &schedule,
-                                 grouped::PlanOp plan) {
+std::optional<LoadCounters> loadCounters(const Schedule &schedule,
+                                         grouped::PlanOp plan) {
   if (!plan->hasAttr("moe.routing"))
     return std::nullopt;
-  int64_t first = countersOf(plan).first;
+  LoadCounters result{0, countersOf(plan).first};
   for (grouped::PlanOp other : reportedPlans(schedule.extents()))
-    if (routingOf(other) < routingOf(plan))
-      first += countersOf(other).all;
-  return first;
+    if (routingOf(other) < routingOf(plan)) {
+      ++result.number;
+      result.first += countersOf(other).all;
+    }
+  return result;
 }
 
 } // namespace moe::cpu

@@ -9,9 +9,9 @@
 
 namespace moe::cpu {
 
-enum class ContextField { Workspace, WorkspaceBytes, Threads, Loads };
+enum class ContextField { Workspace, WorkspaceBytes, Threads, Loads, Slots };
 
-/// The value of a field of the call's context: !llvm.ptr, i64, i32, !llvm.ptr.
+/// The value of a field of the call's context: i64, i32, or else !llvm.ptr.
 mlir::Value contextField(Frame &frame, ContextField field);
 
 /// Stores an error code and its values (index), unless one is there already;
@@ -52,9 +52,12 @@ Counters countersOf(grouped::PlanOp plan);
 /// moert_context.loads.
 llvm::SmallVector<grouped::PlanOp> reportedPlans(const Extents &extents);
 
-/// The first counter of a plan, if it reports loads.
-std::optional<int64_t> firstLoad(const Schedule &schedule,
-                                 grouped::PlanOp plan);
+/// The number of a plan and its first counter, if it reports loads.
+struct LoadCounters {
+  int64_t number, first;
+};
+std::optional<LoadCounters> loadCounters(const Schedule &schedule,
+                                         grouped::PlanOp plan);
 
 } // namespace moe::cpu
 

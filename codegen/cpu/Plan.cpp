@@ -97,30 +97,40 @@ struct PlanEmitter {
         });
   }
 
-  /// Adds the counts to moert_context.loads if the caller wants them.
+  /// Adds the counts and the slots to the context if the caller wants them.
   void addLoads() {
-    std::optional<int64_t> first = firstLoad(f.schedule, op);
-    if (!first)
+    std::optional<LoadCounters> place = loadCounters(f.schedule, op);
+    if (!place)
       return;
     Value loads = contextField(f, ContextField::Loads);
     Value wanted = LLVM::ICmpOp::create(
         f.builder, f.loc, LLVM::ICmpPredicate::ne, loads,
         LLVM::ZeroOp::create(f.builder, f.loc, loads.getType()));
     f.ifThen(wanted, [&] {
-      Value memory =
-          flatMemref(f.builder, f.loc, loads, f.builder.getI64Type());
-      Ref counts;
-      counts.memref = memory;
-      counts.type = f.builder.getI64Type();
+      Ref counts = counters(loads);
       Counters where = countersOf(op);
       f.loop(f.constant(0), f.constant(experts), [&](Value e) {
         Value block = f.div(e, f.constant(where.block));
         Value inBlock = f.sub(e, f.mul(block, where.block));
-        Value at = f.add(f.add(f.mul(block, where.stride), inBlock), *first);
-        Value count = get(offsets, f.add(e, 1));
-        set(counts, at, f.add(get(counts, at), count));
+        Value at = f.add(f.mul(block, where.stride), inBlock);
+        add(counts, f.add(at, place->first), get(offsets, f.add(e, 1)));
       });
+      if (where.first != 0)
+        return; // all parts of a routing have the same slots
+      auto [begin, end] = f.rowRange(op.getIds());
+      add(counters(contextField(f, ContextField::Slots)),
+          f.constant(place->number), f.mul(f.sub(end, begin), ids.rowElements));
     });
+  }
+
+  Ref counters(Value pointer) {
+    Ref ref;
+    ref.type = f.builder.getI64Type();
+    ref.memref = flatMemref(f.builder, f.loc, pointer, ref.type);
+    return ref;
+  }
+  void add(const Ref &counts, Value at, Value count) {
+    set(counts, at, f.add(get(counts, at), count));
   }
 };
 } // namespace

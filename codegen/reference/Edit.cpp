@@ -22,13 +22,14 @@ static void keep(KeepOp op, Frame &frame) {
       if (!mask.integers()[row + column])
         slot = Slot();
     }
-  frame.set(op.getResult(), std::move(routing));
+  frame.setMade(op.getResult(), std::move(routing));
 }
 
 static void join(JoinOp op, Frame &frame) {
-  frame.set(op.getResult(),
-            joined(frame.routing(op.getFirst()), frame.routing(op.getSecond()),
-                   op.getResult().getType().getShape() != RoutingShape::Top));
+  frame.setMade(
+      op.getResult(),
+      joined(frame.routing(op.getFirst()), frame.routing(op.getSecond()),
+             op.getResult().getType().getShape() != RoutingShape::Top));
 }
 
 static void limit(LimitOp op, Frame &frame) {
@@ -45,9 +46,10 @@ static void limit(LimitOp op, Frame &frame) {
   }
   if (op.getPlace())
     limit.place = static_cast<int64_t>(*op.getPlace());
-  frame.set(op.getResult(),
-            limited(std::move(routing), segments,
-                    capacitiesOf(frame, op.getCapacity(), segments), limit));
+  frame.setMade(op.getResult(),
+                limited(std::move(routing), segments,
+                        capacitiesOf(frame, op.getCapacity(), segments),
+                        limit));
 }
 
 void addEditOps(OpTable &table) {

@@ -52,7 +52,10 @@ static void countLoads(PlanOp op, ArrayRef<int64_t> offsets, Frame &frame) {
   for (int64_t e = 0; e < experts; ++e)
     counts[first + e / block * stride + e % block] =
         offsets[e + 1] - offsets[e];
-  frame.interpreter.countLoads(reporter, counts);
+  // All parts have the same slots.
+  const Tensor &ids = frame.tensor(op.getIds());
+  frame.interpreter.countPlan(reporter, ids.shape[1],
+                              first == 0 ? ids.size() : 0, counts);
 }
 
 // The filled slots sorted by expert, stably: experts ascending, tokens

@@ -155,7 +155,7 @@ FailureOr<SmallVector<Value>> Interpreter::run(func::FuncOp function,
     return function.emitError()
            << "@" << function.getName() << " takes " << positions.size()
            << " inputs, found " << inputs.size();
-  callDepth = 0;
+  callers.clear();
   try {
     SmallVector<Value> arguments(function.getNumArguments());
     for (unsigned i = 0; i < arguments.size(); ++i)
@@ -180,16 +180,17 @@ FailureOr<SmallVector<Value>> Interpreter::run(func::FuncOp function,
 }
 
 SmallVector<Value> Interpreter::call(func::FuncOp function,
-                                     ArrayRef<Value> arguments) {
-  constexpr int limit = 256;
+                                     ArrayRef<Value> arguments,
+                                     Operation *caller) {
+  constexpr size_t limit = 256;
   if (function.isExternal())
     fail("calls @" + function.getName() + ", which has no body");
-  if (callDepth == limit)
+  if (callers.size() == limit)
     fail("calls are nested more than " + Twine(limit) + " deep at @" +
          function.getName());
-  ++callDepth;
+  callers.push_back(caller);
   SmallVector<Value> results = Frame(*this).run(function.getBody(), arguments);
-  --callDepth;
+  callers.pop_back();
   return results;
 }
 
@@ -197,11 +198,45 @@ func::FuncOp Interpreter::lookup(Operation *from, SymbolRefAttr name) {
   return symbols.lookupNearestSymbolFrom<func::FuncOp>(from, name);
 }
 
-void Interpreter::countLoads(Operation *routing, ArrayRef<int64_t> counts) {
-  std::vector<int64_t> &sums = routingLoads[routing];
-  sums.resize(counts.size());
-  for (auto [sum, count] : llvm::zip(sums, counts))
+SmallVector<Load> Interpreter::loads() const {
+  return llvm::filter_to_vector(allLoads,
+                                [](const Load &load) { return load.isUsed; });
+}
+
+size_t Interpreter::loadOf(Operation *maker, int64_t experts, int64_t choices) {
+  auto found = llvm::find_if(allLoads, [&](const Load &load) {
+    return load.maker == maker && load.callers == callers;
+  });
+  if (found == allLoads.end())
+    found = allLoads.insert(
+        found, {maker, callers, choices, std::vector<int64_t>(experts)});
+  return found - allLoads.begin();
+}
+
+void Interpreter::addSupport(Operation *maker, Routing &routing) {
+  routing.support = std::make_shared<Support>(
+      Support{loadOf(maker, routing.experts, routing.choices)});
+}
+
+static void addTo(Load &load, ArrayRef<int64_t> counts, int64_t slots) {
+  for (auto [sum, count] : llvm::zip_equal(load.counts, counts))
     sum += count;
+  load.slots += slots;
+  load.isUsed = true;
+}
+
+void Interpreter::countPairs(const Routing &routing) {
+  if (!routing.support || routing.support->isCounted)
+    return;
+  routing.support->isCounted = true;
+  auto tokens = static_cast<int64_t>(routing.tokens.size());
+  addTo(allLoads[routing.support->load], routing.counts(),
+        tokens * routing.choices);
+}
+
+void Interpreter::countPlan(Operation *plan, int64_t choices, int64_t slots,
+                            ArrayRef<int64_t> counts) {
+  addTo(allLoads[loadOf(plan, counts.size(), choices)], counts, slots);
 }
 
 const Value &Frame::get(mlir::Value value) const {

@@ -9,7 +9,6 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/SymbolTable.h"
-#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
 
 #include <functional>
@@ -61,6 +60,16 @@ struct Options {
   bool round = false;
 };
 
+/// How a routing filled its slots, summed over all executions.
+struct Load {
+  mlir::Operation *maker;
+  std::vector<mlir::Operation *> callers; // by which calls it was reached
+  int64_t choices;                        // slots of a token
+  std::vector<int64_t> counts;            // tokens per expert
+  int64_t slots = 0;
+  bool isUsed = false;
+};
+
 class Interpreter {
 public:
   Interpreter(mlir::ModuleOp module, ParamProvider params,
@@ -75,20 +84,23 @@ public:
   /// Which arguments of a function are inputs.
   static llvm::SmallVector<unsigned> inputsOf(mlir::func::FuncOp function);
 
-  /// Tokens per expert of every routing, summed over all executions, in the
-  /// order of the first one. Keys are moe.route and the grouped.plan that
-  /// stands for one.
-  const llvm::MapVector<mlir::Operation *, std::vector<int64_t>> &
-  loads() const {
-    return routingLoads;
-  }
+  /// The loads of all routings by which rows are moved, or whose pairs are
+  /// counted or listed: those that get a grouped.plan. In the order of the ops
+  /// that made their pairs.
+  llvm::SmallVector<Load> loads() const;
 
   // For the functions of operations:
   llvm::SmallVector<Value> call(mlir::func::FuncOp function,
-                                llvm::ArrayRef<Value> arguments);
+                                llvm::ArrayRef<Value> arguments,
+                                mlir::Operation *caller = nullptr);
   mlir::func::FuncOp lookup(mlir::Operation *from, mlir::SymbolRefAttr name);
   Value param(llvm::StringRef name, mlir::RankedTensorType type);
-  void countLoads(mlir::Operation *routing, llvm::ArrayRef<int64_t> counts);
+  /// Gives a routing that `maker` made a support of its own.
+  void addSupport(mlir::Operation *maker, Routing &routing);
+  /// Adds the pairs of a routing to its load, once for each support.
+  void countPairs(const Routing &routing);
+  void countPlan(mlir::Operation *plan, int64_t choices, int64_t slots,
+                 llvm::ArrayRef<int64_t> counts);
   const Options &getOptions() const { return options; }
 
 private:
@@ -105,8 +117,10 @@ private:
   llvm::StringMap<Value> params;
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Value>>
       steps; // results of prepare functions
-  llvm::MapVector<mlir::Operation *, std::vector<int64_t>> routingLoads;
-  int callDepth = 0;
+  size_t loadOf(mlir::Operation *maker, int64_t experts, int64_t choices);
+
+  std::vector<Load> allLoads;
+  std::vector<mlir::Operation *> callers; // null for the entry
 };
 
 /// The values of one call of a function.
@@ -127,6 +141,11 @@ public:
   const Routing &routing(mlir::Value value) const {
     return *std::get<std::shared_ptr<const Routing>>(get(value));
   }
+  /// A routing that moves rows, or whose pairs are counted or listed.
+  const Routing &counted(mlir::Value value) const {
+    interpreter.countPairs(routing(value));
+    return routing(value);
+  }
   std::shared_ptr<const Tensor> share(mlir::Value value) const {
     return std::get<std::shared_ptr<const Tensor>>(get(value));
   }
@@ -138,6 +157,11 @@ public:
   }
   void set(mlir::Value result, Routing routing) {
     set(result, toValue(std::move(routing)));
+  }
+  /// The same for a routing whose pairs the operation made.
+  void setMade(mlir::Value result, Routing routing) {
+    interpreter.addSupport(result.getDefiningOp(), routing);
+    set(result, std::move(routing));
   }
 
   /// Runs a region of one block and returns the operands of its terminator.

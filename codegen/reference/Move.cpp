@@ -17,7 +17,7 @@ static void checkTokens(const Tensor &rows, const Routing &routing) {
 // inside an expert.
 static void dispatch(DispatchOp op, Frame &frame) {
   const Tensor &x = frame.tensor(op.getInput());
-  const Routing &routing = frame.routing(op.getRouting());
+  const Routing &routing = frame.counted(op.getRouting());
   checkTokens(x, routing);
   std::vector<int64_t> rows;
   std::vector<double> weights;
@@ -38,7 +38,7 @@ static void dispatch(DispatchOp op, Frame &frame) {
 // The region once for every expert, also for one without rows.
 static void expert(ExpertOp op, Frame &frame) {
   SmallVector<int64_t> offsets = {0};
-  for (int64_t count : frame.routing(op.getRouting()).counts())
+  for (int64_t count : frame.counted(op.getRouting()).counts())
     offsets.push_back(offsets.back() + count);
   SmallVector<Value> results = runGroups(
       frame, offsets, op.getRows(),
@@ -52,7 +52,7 @@ static void expert(ExpertOp op, Frame &frame) {
 // pair's row
 static void combine(CombineOp op, Frame &frame) {
   const Tensor &rows = frame.tensor(op.getInput());
-  const Routing &routing = frame.routing(op.getRouting());
+  const Routing &routing = frame.counted(op.getRouting());
   if (rows.rows() != routing.numPairs())
     fail("input has " + Twine(rows.rows()) + " rows, but the routing has " +
          Twine(routing.numPairs()) + " pairs");

@@ -15,7 +15,7 @@ static void toMatrix(ToMatrixOp op, Frame &frame) {
 
 // In dispatch order: experts ascending, tokens ascending inside an expert.
 static void pairs(PairsOp op, Frame &frame) {
-  const Routing &routing = frame.routing(op.getRouting());
+  const Routing &routing = frame.counted(op.getRouting());
   std::vector<int64_t> experts, tokens, slots;
   std::vector<double> weights;
   for (int64_t expert = 0; expert < routing.experts; ++expert)

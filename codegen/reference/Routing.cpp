@@ -103,7 +103,7 @@ static void withWeights(WithWeightsOp op, Frame &frame) {
 }
 
 static void counts(CountsOp op, Frame &frame) {
-  const Routing &routing = frame.routing(op.getRouting());
+  const Routing &routing = frame.counted(op.getRouting());
   frame.set(op.getResult(), Tensor({routing.experts}, routing.counts()));
 }
 

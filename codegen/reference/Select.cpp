@@ -52,8 +52,7 @@ static void route(RouteOp op, Frame &frame) {
           ArrayRef<double>(weights.floats()).slice(t * experts, experts),
           ArrayRef<double>(key.floats()).slice(t * experts, experts), choice));
   }
-  frame.interpreter.countLoads(op, routing.counts());
-  frame.set(op.getRouting(), std::move(routing));
+  frame.setMade(op.getRouting(), std::move(routing));
 }
 
 /// Slot j of token t holds ids[t, j] with the weight weightOf(t, j, expert).
@@ -94,8 +93,7 @@ static void lookup(LookupOp op, Frame &frame) {
               [&](int64_t t, int64_t, int64_t expert) {
                 return scores ? scores->floats()[t * experts + expert] : 1.0;
               });
-  frame.interpreter.countLoads(op, routing.counts());
-  frame.set(op.getRouting(), std::move(routing));
+  frame.setMade(op.getRouting(), std::move(routing));
 }
 
 static void fromIndices(FromIndicesOp op, Frame &frame) {
@@ -110,8 +108,7 @@ static void fromIndices(FromIndicesOp op, Frame &frame) {
                             [&](int64_t t, int64_t j, int64_t) {
                               return weights.floats()[t * choices + j];
                             });
-  frame.interpreter.countLoads(op, routing.counts());
-  frame.set(op.getRouting(), std::move(routing));
+  frame.setMade(op.getRouting(), std::move(routing));
 }
 
 static void assign(AssignOp op, Frame &frame) {
@@ -122,8 +119,7 @@ static void assign(AssignOp op, Frame &frame) {
       weights, scores, segmentsOf(frame, weights.rows(), op.getSegments()),
       {op.getOver().convertToDouble(), op.getAtLeast().convertToDouble(),
        static_cast<int64_t>(op.getRounds())});
-  frame.interpreter.countLoads(op, routing.counts());
-  frame.set(op.getRouting(), std::move(routing));
+  frame.setMade(op.getRouting(), std::move(routing));
 }
 
 void addSelectOps(OpTable &table) {

@@ -24,7 +24,7 @@ static SmallVector<Value> getAll(Frame &frame, OperandRange operands) {
 static void call(func::CallOp op, Frame &frame) {
   func::FuncOp function = frame.interpreter.lookup(op, op.getCalleeAttr());
   setAll(frame, op.getResults(),
-         frame.interpreter.call(function, getAll(frame, op.getOperands())));
+         frame.interpreter.call(function, getAll(frame, op.getOperands()), op));
 }
 
 static void forLoop(scf::ForOp op, Frame &frame) {

@@ -111,11 +111,18 @@ struct Slot {
   bool isEmpty() const { return expert < 0; }
 };
 
+/// The pairs of a routing, which edits of its weights keep.
+struct Support {
+  size_t load;            // in Interpreter::loads
+  bool isCounted = false; // there
+};
+
 /// A routing by rows: the slots of every token, in order of choice.
 struct Routing {
   int64_t experts = 0;
   int64_t choices = 0;
   std::vector<std::vector<Slot>> tokens;
+  std::shared_ptr<Support> support = nullptr;
 
   int64_t numPairs() const;
   std::vector<int64_t> counts() const; // tokens per expert

@@ -36,8 +36,10 @@ static int32_t mix(struct moert_context *context, struct moert_tensor **args) {
       return context->error = 99;
     for (int j = 0; j < 4; ++j)
       z[t * 4 + j] = x[t * 4 + j] * gate[j] + y[t] * packed[j];
-    if (context->loads)
+    if (context->loads) {
       context->loads[t % 3]++;
+      context->slots[0] += 2;
+    }
   }
   return MOERT_CODE_OK;
 }

@@ -192,11 +192,15 @@ TEST_F(Session, CountsLoads) {
   ASSERT_NE(loads, nullptr);
   EXPECT_EQ(std::vector<int64_t>(loads, loads + 3),
             (std::vector<int64_t>{4, 2, 2}));
+  EXPECT_EQ(moert_session_slots(made->session, 0), 16);
+  EXPECT_EQ(moert_session_slots(made->session, 1), 0);
   moert_session_reset_loads(made->session);
   EXPECT_EQ(loads[0], 0);
+  EXPECT_EQ(moert_session_slots(made->session, 0), 0);
   EXPECT_EQ(moert_session_loads(made->session, 1), nullptr);
   ASSERT_EQ(create(), MOERT_OK);
   EXPECT_EQ(moert_session_loads(made->session, 0), nullptr);
+  EXPECT_EQ(moert_session_slots(made->session, 0), 0);
 }
 
 TEST_F(Session, Prefix) {

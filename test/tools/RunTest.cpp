@@ -133,8 +133,9 @@ TEST_F(Run, Statistics) {
   Outcome outcome = mix("--stats --output=@z.npy");
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(
-      outcome.out.find("routing 0: 3 experts, up to 1 a token, 2 rows, the "
-                       "busiest has 1.50 times the mean\n  expert 0  ####"),
+      outcome.out.find("routing 0: 3 experts, up to 1 a token, 2 rows, 2 of "
+                       "4 slots empty (50.0%), the busiest has 1.50 times the "
+                       "mean\n  expert 0  ####"),
       0u)
       << outcome.out;
   EXPECT_NE(outcome.out.find("a token (2 tokens, "), std::string::npos)

@@ -162,17 +162,21 @@ TEST(Values, Comparison) {
 
 TEST(Stats, Bars) {
   std::vector<int64_t> loads = {4, 0, 2, 1};
-  std::string text = loadText(0, loads, 2);
+  std::string text = loadText(0, loads, 2, 10);
   EXPECT_EQ(
       text,
-      "routing 0: 4 experts, up to 2 a token, 7 rows, the busiest has 2.29 "
-      "times the mean\n"
+      "routing 0: 4 experts, up to 2 a token, 7 rows, 3 of 10 slots empty "
+      "(30.0%), the busiest has 2.29 times the mean\n"
       "  expert 0  ########################################  4   57.1%\n"
       "  expert 1                                            0    0.0%\n"
       "  expert 2  ####################                      2   28.6%\n"
       "  expert 3  ##########                                1   14.3%\n");
   std::vector<int64_t> idle = {0, 0};
-  EXPECT_EQ(loadText(1, idle, 0).find("routing 1: 2 experts, 0 rows\n"), 0u);
+  EXPECT_EQ(loadText(1, idle, 0, 0).find("routing 1: 2 experts, 0 rows\n"), 0u);
+  EXPECT_EQ(
+      loadText(2, loads, 4, 12)
+          .find("routing 2: 4 experts, up to 4 a token, 7 rows, the busiest"),
+      0u);
   EXPECT_EQ(timeText({3e-6, 1e-6, 2e-6}, 4, 1, "avx2"),
             "time: 2 us a call, 0.5 us a token (4 tokens, 1 thread, avx2, "
             "median of 3 calls)\n");

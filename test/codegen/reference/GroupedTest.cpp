@@ -43,6 +43,7 @@ TEST(Plan, SortsTheFilledSlotsByExpert) {
   expectIntegers(results[3], {4, 2}, {3, 0, -1, -1, -1, 1, 4, 2});
   ASSERT_EQ(program.loads.size(), 1u);
   EXPECT_EQ(program.loads[0], Integers({3, 0, 2}));
+  EXPECT_EQ(program.slots, Integers({8}));
 }
 
 TEST(Plan, TakesNoTokensAndRefusesUnknownExperts) {

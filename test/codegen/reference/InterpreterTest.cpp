@@ -80,20 +80,45 @@ TEST(Interpreter, ReadsEveryParamOnce) {
 
 TEST(Interpreter, AddsLoadsOfRepeatedRoutings) {
   Program program(R"(
+    !r = !moe.routing<2, top 2>
     func.func @f(%w: tensor<?x2xf32>) {
       %zero = arith.constant 0 : index
       %one = arith.constant 1 : index
       %three = arith.constant 3 : index
       scf.for %i = %zero to %three step %one {
         %r = moe.route %w top 1 : tensor<?x2xf32> -> !moe.routing<2, top 1>
+        %n = moe.counts %r : !moe.routing<2, top 1> -> tensor<2xi32>
       }
-      %q = moe.route %w top 2 : tensor<?x2xf32> -> !moe.routing<2, top 2>
+      %q = moe.route %w top 2 : tensor<?x2xf32> -> !r
+      %l = moe.limit %q to %one order weight overflow drop : !r, index
+      %k = moe.scale %l by 2.0 : !r
+      %m = moe.counts %k : !r -> tensor<2xi32>
+      %a = moe.dispatch %w by %l : tensor<?x2xf32>, !r
+      %n = moe.counts %q : !r -> tensor<2xi32>
       return
     })");
   program.run({floats({3, 2}, {1, 0, 0, 1, 1, 0})});
-  ASSERT_EQ(program.loads.size(), 2u);
-  EXPECT_EQ(program.loads[0], Integers({6, 3}));
-  EXPECT_EQ(program.loads[1], Integers({3, 3}));
+  // In the order of what made the pairs: top 1, top 2, limit.
+  EXPECT_EQ(program.loads, (std::vector<Integers>{{6, 3}, {3, 3}, {1, 1}}));
+  EXPECT_EQ(program.slots, Integers({9, 6, 6}));
+}
+
+TEST(Interpreter, CountsEveryCallOfARouterAlone) {
+  Program program(R"(
+    !r = !moe.routing<2, top 1>
+    func.func @f(%v: tensor<?x2xf32>, %w: tensor<?x2xf32>) {
+      %a = func.call @route(%v) : (tensor<?x2xf32>) -> !r
+      %b = func.call @route(%w) : (tensor<?x2xf32>) -> !r
+      %n = moe.counts %b : !r -> tensor<2xi32>
+      %m = moe.counts %a : !r -> tensor<2xi32>
+      return
+    }
+    func.func private @route(%w: tensor<?x2xf32>) -> !r {
+      %r = moe.route %w top 1 : tensor<?x2xf32> -> !r
+      return %r : !r
+    })");
+  program.run({floats({1, 2}, {1, 0}), floats({2, 2}, {0, 1, 0, 1})});
+  EXPECT_EQ(program.loads, (std::vector<Integers>{{1, 0}, {0, 2}}));
 }
 
 TEST(Interpreter, RefusesHugeTensors) {

@@ -47,8 +47,11 @@ Program::interpret(ArrayRef<reference::Value> inputs) {
   auto results =
       interpreter.run(*module->getOps<func::FuncOp>().begin(), inputs);
   loads.clear();
-  for (auto &[routing, counts] : interpreter.loads())
-    loads.push_back(counts);
+  slots.clear();
+  for (const reference::Load &load : interpreter.loads()) {
+    loads.push_back(load.counts);
+    slots.push_back(load.slots);
+  }
   return results;
 }
 

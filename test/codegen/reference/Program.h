@@ -30,6 +30,7 @@ public:
   std::map<std::string, reference::Tensor> params;
   /// Tokens per expert of every routing of the last run.
   std::vector<Integers> loads;
+  Integers slots;
 
 private:
   mlir::FailureOr<llvm::SmallVector<reference::Value>>

@@ -35,8 +35,7 @@ TEST(Route, ChoosesTheLargestInDescendingOrder) {
   auto results = program.run({floats({2, 3}, {1, 3, 2, 6, 4, 5})});
   expectIntegers(results[0], {2, 2}, {1, 2, 0, 2});
   expectFloats(results[1], {2, 2}, {3, 2, 6, 5});
-  ASSERT_EQ(program.loads.size(), 1u);
-  EXPECT_EQ(program.loads[0], Integers({1, 1, 2}));
+  EXPECT_TRUE(program.loads.empty()); // no row is moved by it
 }
 
 TEST(Route, GivesTiesToTheLowerExpert) {
