@@ -338,7 +338,7 @@ TEST_F(Session, ErrorsOfTheModel) {
   EXPECT_EQ(create(test::description(
                 {{"\"shape\":[3,4],\"stack\"", "\"shape\":[2,4],\"stack\""}})),
             MOERT_RUN_ERROR);
-  EXPECT_SAYS("'moe_mix_prepare0': failed with code 98");
+  EXPECT_SAYS("'experts.{expert}.w': failed with code 98");
 }
 
 TEST_F(Session, MissingCode) {
