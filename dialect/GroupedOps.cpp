@@ -17,6 +17,13 @@ static bool hasShape(Value value, ArrayRef<int64_t> shape) {
   return succeeded(verifyCompatibleShape(tensorOf(value).getShape(), shape));
 }
 
+/// Whether offsets have one entry more than there are groups.
+static bool isOffsetsOf(Value offsets, int64_t groups) {
+  ArrayRef<int64_t> shape = tensorOf(offsets).getShape();
+  return shape.size() == 1 && !ShapedType::isDynamic(shape[0]) &&
+         shape[0] - 1 == groups;
+}
+
 LogicalResult TopKOp::verify() {
   RankedTensorType weights = getWeights().getType();
   int64_t top = getTop();
@@ -45,7 +52,7 @@ LogicalResult PlanOp::verify() {
   int64_t experts = getExperts();
   if (experts < 1) // (C2)
     return emitOpError("has ") << experts << " experts, expected at least 1";
-  if (!hasShape(getOffsets(), {experts + 1})) // (C3)
+  if (!isOffsetsOf(getOffsets(), experts)) // (C3)
     return emitOpError("offsets are ")
            << getOffsets().getType() << ", expected one more than the "
            << experts << " experts";
@@ -91,8 +98,7 @@ LogicalResult MatmulOp::verify() {
   if (getTokens() && getTokens().getType().getRank() != 1) // (C2)
     return emitOpError("gathers rows by ")
            << getTokens().getType() << ", expected rank 1";
-  if (getOffsets() &&
-      !hasShape(getOffsets(), {weights.getGroups() + 1})) // (C3)
+  if (getOffsets() && !isOffsetsOf(getOffsets(), weights.getGroups())) // (C3)
     return emitOpError("offsets are ")
            << getOffsets().getType() << ", expected one more than the "
            << weights.getGroups() << " groups of the weights";
@@ -192,7 +198,7 @@ unsigned LoopOp::getNumRowResults() {
 LogicalResult LoopOp::verify() {
   if (failed(verifyRanges(rangesOf(*this)))) // (C1), (C2), (C3), (C4)
     return failure();
-  if (!hasShape(getOffsets(), {getBounds().back() + 1})) // (C9)
+  if (!isOffsetsOf(getOffsets(), getBounds().back())) // (C9)
     return emitOpError("offsets are ")
            << getOffsets().getType() << ", expected one more than the "
            << getBounds().back() << " groups";

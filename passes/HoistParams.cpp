@@ -2,6 +2,7 @@
 // functions, which run once when weights are loaded.
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -106,6 +107,7 @@ public:
   }
 
   LogicalResult run() {
+    leaveFlows();
     for (grouped::PackOp pack :
          llvm::make_early_inc_range(entry.getOps<grouped::PackOp>()))
       foldConversions(pack);
@@ -143,6 +145,30 @@ public:
   }
 
 private:
+  /// What depends on params alone is the same in every iteration and branch.
+  void leaveFlows() {
+    DenseSet<Operation *> moved;
+    auto isFixed = [&](Value value) {
+      Operation *made = value.getDefiningOp();
+      return params.contains(value) || (made && moved.contains(made));
+    };
+    entry.walk<WalkOrder::PreOrder>([&](Operation *op) {
+      if (isa<scf::ForOp, scf::WhileOp, scf::IfOp, func::FuncOp>(op))
+        return WalkResult::advance();
+      SmallVector<Value> operands(op->getOperands());
+      llvm::append_range(operands, capturedScalars(op));
+      Block &body = entry.front();
+      if (isPure(op) && llvm::all_of(op->getResultTypes(), isSized) &&
+          (isGiven(op) ||
+           (!operands.empty() && llvm::all_of(operands, isFixed)))) {
+        moved.insert(op);
+        if (op->getBlock() != &body)
+          op->moveBefore(body.findAncestorOpInBlock(*op));
+      }
+      return WalkResult::skip(); // regions of others see their arguments
+    });
+  }
+
   func::FuncOp entry;
   DenseSet<Value> params; ///< tensors of the checkpoint
   SetVector<Operation *>

@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "passes/Passes.h"
 #include "passes/Rewriting.h"
@@ -24,7 +25,8 @@ static bool isLevelTwo(Operation *op) {
       llvm::any_of(op->getOperandTypes(), isLevelOne) ||
       llvm::any_of(op->getResultTypes(), isLevelOne))
     return false;
-  if (isa<linalg::YieldOp, linalg::IndexOp, func::ReturnOp>(op) ||
+  if (isa<linalg::YieldOp, linalg::IndexOp, func::ReturnOp, scf::ForOp,
+          scf::WhileOp, scf::IfOp, scf::YieldOp, scf::ConditionOp>(op) ||
       op->getParentOfType<linalg::LinalgOp>())
     return true;
   return isa<MoeDialect, grouped::GroupedDialect, arith::ArithDialect,

@@ -84,7 +84,8 @@ enum moert_code {
   MOERT_CODE_SPLIT = 10,    /* rows left over. values: rows, size of a part */
   MOERT_CODE_SHARE = 11,    /* tokens left over. values: tokens, experts */
   MOERT_CODE_FINITE = 12,   /* scores of an auction are not all finite */
-  MOERT_CODE_AUCTION = 13   /* an auction has no end. values: rounds */
+  MOERT_CODE_AUCTION = 13,  /* an auction has no end. values: rounds */
+  MOERT_CODE_STEP = 14      /* loop does not go forward. values: its step */
 };
 
 /* What an artefact exports for a model function F and an instruction set level

@@ -244,6 +244,9 @@ void checkCode(int32_t code, const moert_context &context,
   case MOERT_CODE_AUCTION:
     fail(MOERT_RUN_ERROR, "{}: the auction has no end after {} rounds",
          quote(function), context.error_values[0]);
+  case MOERT_CODE_STEP:
+    fail(MOERT_RUN_ERROR, "{}: a loop has step {}, expected at least 1",
+         quote(function), context.error_values[0]);
   default: // codes of later versions
     fail(MOERT_RUN_ERROR, "{}: failed with code {} (values {}, {}, {}, {})",
          quote(function), code, context.error_values[0],

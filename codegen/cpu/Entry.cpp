@@ -148,6 +148,7 @@ void FunctionEmitter::bindMemory(Value base) {
       break;
     case Storage::Kind::Scratch:
     case Storage::Kind::Private:
+    case Storage::Kind::Number:
       continue;
     case Storage::Kind::Constant:
       bindConstant(number, storage);
@@ -215,7 +216,7 @@ void FunctionEmitter::requireRows() {
 
 void FunctionEmitter::emitRegion(Value base) {
   Value zero = arith::ConstantIntOp::create(builder, frame.loc, 0, 64);
-  for (size_t i = 0; i < schedule.phases().size(); ++i)
+  for (size_t i = 0; i < schedule.counters(); ++i)
     memref::StoreOp::create(builder, frame.loc, zero, frame.counters,
                             ValueRange{frame.constant(8 * i)});
   omp::ParallelOperands operands;
@@ -229,7 +230,7 @@ void FunctionEmitter::emitRegion(Value base) {
   Value thread = frame.toIndex(
       func::CallOp::create(builder, frame.loc, number).getResult(0));
   bindScratch(base, thread);
-  emitPhases(frame, thread);
+  emitPhases(frame, 0, thread);
   omp::TerminatorOp::create(builder, frame.loc);
 }
 

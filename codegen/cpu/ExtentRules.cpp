@@ -3,7 +3,9 @@
 #include "codegen/cpu/Extents.h"
 #include "codegen/cpu/OpKinds.h"
 
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/ScopeExit.h"
 
 using namespace mlir;
 
@@ -118,16 +120,60 @@ LogicalResult Extents::divide(Operation *op, Extent &rows, int64_t parts) {
     rows.factor /= parts;
     return success();
   }
-  if (parts == 0 || rows.kind != Extent::Kind::Input)
+  if (parts == 0 || rows.kind != Extent::Kind::Input ||
+      !check({RowCheck::Kind::Multiple, rows, Extent::constant(0), parts, op}))
     return op->emitOpError("splits rows into ")
            << parts << ", which does not divide their number";
-  check({RowCheck::Kind::Multiple, rows, Extent::constant(0), parts, op});
   rows.divisor *= parts;
   return success();
 }
 
+/// The rows that a plan's tokens or slots count; nothing for other indices,
+/// which the code checks one by one.
+std::optional<Extent> Extents::rowsBehind(Value indices) const {
+  auto plan = indices.getDefiningOp<grouped::PlanOp>();
+  if (!plan)
+    return std::nullopt;
+  Extent rows = of(plan.getIds());
+  if (indices == plan.getSlots())
+    rows.factor *= plan.getIds().getType().getDimSize(1);
+  return rows;
+}
+
+/// The rows of a plan's groups, if the plan made these offsets or rows, also in
+/// another order or shape.
+std::optional<Extent> Extents::groupedRows(Value made) const {
+  Value first = made;
+  while (
+      isa_and_nonnull<GatherOp, tensor::CollapseShapeOp, tensor::ExpandShapeOp,
+                      tensor::CastOp>(first.getDefiningOp()))
+    first = first.getDefiningOp()->getOperand(0);
+  auto plan = first.getDefiningOp<grouped::PlanOp>();
+  if (!plan || (first != plan.getRows() && made != plan.getOffsets()))
+    return std::nullopt;
+  return Extent{Extent::Kind::Grouped, 1, planNumber(plan)};
+}
+
 LogicalResult Extents::visitMatmul(grouped::MatmulOp op) {
   Value rows = op.getTokens() ? Value(op.getTokens()) : Value(op.getInput());
+  auto inOrder = [&](Value made, Value ofRows) -> LogicalResult {
+    if (!made)
+      return success();
+    std::optional<Extent> grouped = groupedRows(made);
+    if (!grouped)
+      return op.emitOpError("multiplies rows of groups that no plan made");
+    return unify(op, *grouped, of(ofRows));
+  };
+  if (failed(inOrder(op.getOffsets(), rows)) ||
+      failed(inOrder(op.getCombineRows(), rows)))
+    return failure();
+  if (op.getTokens()) {
+    std::optional<Extent> tokens = rowsBehind(op.getTokens());
+    if (!tokens)
+      return op.emitOpError("multiplies rows that no plan chose");
+    if (failed(unify(op, *tokens, of(op.getInput()))))
+      return failure();
+  }
   for (Value extra : op.getExtras())
     if (typeOf(extra).getRank() == 2 && isRowTensor(extra))
       if (failed(unify(op, rows, extra)))
@@ -182,6 +228,8 @@ LogicalResult Extents::visit(Operation *op) {
     return visitMatmul(matmul);
   if (auto loop = dyn_cast<grouped::LoopOp>(op))
     return visitLoop(loop);
+  if (isa<scf::ForOp, scf::WhileOp, scf::IfOp>(op))
+    return visitFlow(op);
   if (auto structured = dyn_cast<linalg::LinalgOp>(op);
       structured && !isa<linalg::TransposeOp>(op))
     return visitLinalg(structured);
@@ -252,10 +300,20 @@ FailureOr<Value> Extents::leaderOf(Operation *op) {
       return failure();
     return leader;
   };
-  if (auto gather = dyn_cast<moe::GatherOp>(op))
+  if (auto gather = dyn_cast<moe::GatherOp>(op)) {
+    std::optional<Extent> rows = rowsBehind(gather.getIndices());
+    if (rows && failed(unify(op, *rows, of(gather.getTable()))))
+      return failure();
     return Value(gather.getIndices());
-  if (auto combine = dyn_cast<grouped::CombineOp>(op))
+  }
+  if (auto combine = dyn_cast<grouped::CombineOp>(op)) {
+    std::optional<Extent> grouped = groupedRows(combine.getRows());
+    if (!grouped)
+      return op->emitOpError("adds rows in an order that no plan made");
+    if (failed(unify(op, *grouped, of(combine.getInput()))))
+      return failure();
     return with(combine.getRows(), combine.getWeights());
+  }
   if (auto pick = dyn_cast<grouped::PickOp>(op))
     return with(pick.getIds(), pick.getValues().getType().getRank() == 2
                                    ? Value(pick.getValues())
@@ -313,6 +371,50 @@ LogicalResult Extents::visitLeader(Operation *op) {
         failed(follow(op, result, *leader)))
       return failure();
   }
+  return success();
+}
+
+/// Hands numbers of rows on; where they are known already, they must be equal.
+LogicalResult Extents::agree(Operation *op, ValueRange from, ValueRange to) {
+  for (auto [source, target] : llvm::zip_equal(from, to)) {
+    if (!isTensor(source))
+      continue;
+    if (isRowTensor(target) && !known.contains(target))
+      set(target, of(source));
+    else if (failed(unify(op, source, target)))
+      return failure();
+  }
+  return success();
+}
+
+/// scf.for, scf.while, scf.if.
+LogicalResult Extents::visitFlow(Operation *op) {
+  ++flows;
+  llvm::scope_exit done([&] { --flows; });
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return success(
+        succeeded(agree(op, loop.getInitArgs(), loop.getRegionIterArgs())) &&
+        succeeded(visitBody(*loop.getBody())) &&
+        succeeded(
+            agree(op, loop.getYieldedValues(), loop.getRegionIterArgs())) &&
+        succeeded(agree(op, loop.getRegionIterArgs(), loop.getResults())));
+  if (auto loop = dyn_cast<scf::WhileOp>(op)) {
+    ValueRange onward = loop.getConditionOp().getArgs();
+    return success(
+        succeeded(agree(op, loop.getInits(), loop.getBeforeArguments())) &&
+        succeeded(visitBody(*loop.getBeforeBody())) &&
+        succeeded(agree(op, onward, loop.getAfterArguments())) &&
+        succeeded(visitBody(*loop.getAfterBody())) &&
+        succeeded(agree(op, loop.getYieldOp().getOperands(),
+                        loop.getBeforeArguments())) &&
+        succeeded(agree(op, onward, loop.getResults())));
+  }
+  for (Region &region : op->getRegions())
+    if (!region.empty() &&
+        (failed(visitBody(region.front())) ||
+         failed(agree(op, region.front().getTerminator()->getOperands(),
+                      op->getResults()))))
+      return failure();
   return success();
 }
 

@@ -55,11 +55,11 @@ bool Extents::bind(Extent rows, int64_t size) {
   return true;
 }
 
-/// Whether the code can check it, or need not.
+/// Whether a call can check it: not for a branch that may not be taken.
 bool Extents::check(const RowCheck &wanted) {
-  auto isKnown = [](Extent extent) {
+  auto isKnown = [&](Extent extent) {
     return extent.kind == Extent::Kind::Constant ||
-           extent.kind == Extent::Kind::Input;
+           (extent.kind == Extent::Kind::Input && flows == 0);
   };
   if (!isKnown(wanted.rows) || !isKnown(wanted.other))
     return false;
@@ -79,11 +79,12 @@ LogicalResult Extents::unify(Operation *op, Extent left, Extent right) {
       bind(left, right.factor))
     return success();
   if (left.kind == Kind::Input && right.kind == Kind::Input) {
-    if (left.factor == right.factor && left.divisor == right.divisor)
+    if (left.factor == right.factor && left.divisor == right.divisor) {
       parents[std::max(left.id, right.id)] = std::min(left.id, right.id);
-    else
-      check({RowCheck::Kind::Equal, left, right, 0, op});
-    return success();
+      return success();
+    }
+    if (check({RowCheck::Kind::Equal, left, right, 0, op}))
+      return success();
   }
   if (left.kind == Kind::Constant && right.kind == Kind::Constant)
     return op->emitOpError("uses tensors of ")

@@ -70,6 +70,9 @@ public:
 private:
   mlir::LogicalResult visit(mlir::Operation *op);
   mlir::LogicalResult visitBody(mlir::Block &block);
+  mlir::LogicalResult visitFlow(mlir::Operation *op);
+  mlir::LogicalResult agree(mlir::Operation *op, mlir::ValueRange from,
+                            mlir::ValueRange to);
   mlir::LogicalResult visitLeader(mlir::Operation *op);
   /// The operand that has as many rows as the results.
   mlir::FailureOr<mlir::Value> leaderOf(mlir::Operation *op);
@@ -80,6 +83,8 @@ private:
   bool bind(Extent rows, int64_t size);
   bool check(const RowCheck &wanted);
   std::optional<Extent> rowsOfSize(mlir::Value size) const;
+  std::optional<Extent> rowsBehind(mlir::Value indices) const;
+  std::optional<Extent> groupedRows(mlir::Value made) const;
   mlir::LogicalResult addArgument(mlir::BlockArgument argument);
   mlir::LogicalResult visitLinalg(mlir::linalg::LinalgOp op);
   mlir::LogicalResult visitReshape(mlir::Operation *op);
@@ -103,6 +108,7 @@ private:
   llvm::SmallVector<grouped::PlanOp> plans;
   llvm::SmallVector<RowCheck> rowChecks;
   unsigned loops = 0;
+  unsigned flows = 0; // around the operation that is visited
 };
 
 /// Static elements of one row: the product of all dimensions but the first.

@@ -250,9 +250,12 @@ void Frame::tasks(unsigned counter, Value count, Body body) {
   OpBuilder::InsertionGuard guard(builder);
   builder.createBlock(&loop.getBefore());
   Value one = arith::ConstantIntOp::create(builder, loc, 1, 64);
+  Value number = constant(counter);
+  if (counterShift)
+    number = add(number, counterShift);
   Value drawn =
       memref::AtomicRMWOp::create(builder, loc, arith::AtomicRMWKind::addi, one,
-                                  counters, ValueRange{constant(counter * 8)});
+                                  counters, ValueRange{mul(number, 8)});
   Value task = toIndex(drawn);
   scf::ConditionOp::create(builder, loc, less(task, count), task);
   builder.createBlock(&loop.getAfter(), {}, builder.getIndexType(), loc);

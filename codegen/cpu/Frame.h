@@ -37,8 +37,9 @@ public:
   mlir::Value context;                    // !llvm.ptr
   llvm::SmallVector<mlir::Value> symbols; // sizes of inputs
   mlir::Value threads;
-  llvm::SmallVector<mlir::Value> memrefs;  // flat, of every storage
-  mlir::Value counters;                    // memref<?xi64>, one a cache line
+  llvm::SmallVector<mlir::Value> memrefs; // flat, of every storage
+  mlir::Value counters;                   // memref<?xi64>, one a cache line
+  mlir::Value counterShift; // in loops over phases: added to their numbers
   mlir::Value group, groupBegin, groupEnd; // in bodies of grouped.loop
   mlir::IRMapping scalars;                 // values of Scalar operations
 

@@ -17,6 +17,7 @@ struct Storage {
     Scratch,   // one row for each thread
     Private,   // all rows for each thread
     Constant,  // `value`, known at compile time
+    Number,    // no memory: a number that every thread has
   };
   Kind kind = Kind::Workspace;
   unsigned number = 0;

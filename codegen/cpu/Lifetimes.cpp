@@ -10,60 +10,79 @@ using namespace mlir;
 
 namespace moe::cpu {
 
-/// Decides which barriers are needed and which tensors need only a row.
-void Scheduler::placeBarriers() {
-  std::vector<bool> local(result.allStorages.size(), true);
-  std::vector<int> newest(result.allPhases.size(), -1);
-  for (const Read &read : reads) {
-    int made = producers[read.storage];
-    if (made != static_cast<int>(read.phase)) {
-      newest[read.phase] = std::max(newest[read.phase], made);
+/// Decides which barriers are needed and which tensors need more than a row.
+void Scheduler::placeBarriers(unsigned sequence, std::vector<bool> &local) {
+  std::vector<Phase> &phases = result.sequences[sequence];
+  std::vector<int> newest(phases.size(), -1);
+  for (const Read &read : records[sequence].reads) {
+    newest[read.phase] =
+        std::max(newest[read.phase],
+                 read.made == static_cast<int>(read.phase) ? -1 : read.made);
+    if (read.made != static_cast<int>(read.phase) || read.reach != Reach::Row ||
+        phases[read.phase].kind != Phase::Kind::Rows)
       local[read.storage] = false;
-    } else if (read.reach != Reach::Row ||
-               result.allPhases[made].kind != Phase::Kind::Rows) {
-      local[read.storage] = false;
-    }
   }
   int lastBarrier = 0;
-  for (auto [number, phase] : llvm::enumerate(result.allPhases)) {
-    phase.barrierBefore = newest[number] >= lastBarrier;
+  for (auto [number, phase] : llvm::enumerate(phases)) {
+    bool flow = phase.kind == Phase::Kind::Flow; // has one before and behind it
+    phase.barrierBefore = flow || newest[number] >= lastBarrier;
     if (phase.barrierBefore)
-      lastBarrier = number;
+      lastBarrier = number + flow;
   }
-  for (auto [number, storage] : llvm::enumerate(result.allStorages))
-    if (storage.kind == Storage::Kind::Workspace && local[number] &&
-        producers[number] >= 0 &&
-        result.allPhases[producers[number]].kind == Phase::Kind::Rows)
-      storage.kind = Storage::Kind::Scratch;
 }
 
-std::vector<Scheduler::Lifetime> Scheduler::lifetimes() const {
-  constexpr int never = std::numeric_limits<int>::max();
-  std::vector<Lifetime> result(producers.size(), {never, -1});
-  int barriers = 0;
-  std::vector<int> barriersBefore;
-  for (const Phase &phase : this->result.allPhases)
-    barriersBefore.push_back(barriers += phase.barrierBefore);
-  auto touch = [&](unsigned storage, unsigned phase) {
-    Lifetime &life = result[storage];
-    life.begin = std::min(life.begin, barriersBefore[phase]);
-    life.end = std::max(life.end, barriersBefore[phase]);
-  };
-  for (auto [storage, phase] : llvm::enumerate(producers))
-    if (phase >= 0)
-      touch(storage, phase);
-  for (const Read &read : reads)
-    touch(read.storage, read.phase);
-  for (auto [number, phase] : llvm::enumerate(this->result.allPhases)) {
-    // The number of grouped rows is read from the offsets of their plan.
-    auto countRows = [&, number = number](Extent rows) {
+/// Counts barriers in the order of the text, and what is touched between them.
+/// A body of a loop counts once: nothing but what outlives an iteration reaches
+/// from one into the next, and that lives as long as the whole loop.
+class Scheduler::Clock {
+public:
+  explicit Clock(const Scheduler &scheduler)
+      : s(scheduler), lives(s.producers.size(), {never, -1}) {}
+
+  static constexpr int never = std::numeric_limits<int>::max();
+
+  /// Returns the storages of sequences around this one that it touches.
+  llvm::SetVector<unsigned> run(unsigned sequence) {
+    const std::vector<Phase> &phases = s.result.sequences[sequence];
+    std::vector<llvm::SetVector<unsigned>> touched(phases.size());
+    for (const Read &read : s.records[sequence].reads)
+      touched[read.phase].insert(read.storage);
+    for (const Write &write : s.records[sequence].writes)
+      touched[write.phase].insert(write.storage);
+    llvm::SetVector<unsigned> outside;
+    for (auto [phase, storages] : llvm::zip_equal(phases, touched)) {
+      addImplicit(phase, storages);
+      now += phase.barrierBefore;
+      int begin = now;
+      for (unsigned body : phase.bodies) {
+        storages.insert_range(run(body));
+        ++now;
+      }
+      for (unsigned storage : storages) {
+        lives[storage].begin = std::min(lives[storage].begin, begin);
+        lives[storage].end = std::max(lives[storage].end, now);
+        const Producer &producer = s.producers[storage];
+        if (producer.phase >= 0 && producer.sequence != sequence)
+          outside.insert(storage);
+      }
+    }
+    return outside;
+  }
+
+  const Scheduler &s;
+  std::vector<Lifetime> lives;
+
+private:
+  /// What a phase reads to count rows, and the storages of its inner steps.
+  void addImplicit(const Phase &phase, llvm::SetVector<unsigned> &storages) {
+    auto countRows = [&](Extent rows) {
       if (rows.kind == Extent::Kind::Grouped)
-        touch(this->result.layout(extents.plan(rows).getOffsets()).storage,
-              number);
+        storages.insert(
+            s.result.layout(s.extents.plan(rows).getOffsets()).storage);
     };
     auto countRowsOf = [&](Value value) {
       if (isa<RankedTensorType>(value.getType()))
-        countRows(extents.of(value));
+        countRows(s.extents.of(value));
     };
     countRows(phase.rows);
     for (const Step &step : phase.steps) {
@@ -71,19 +90,28 @@ std::vector<Scheduler::Lifetime> Scheduler::lifetimes() const {
         countRowsOf(step.value);
         continue;
       }
+      if (phase.kind == Phase::Kind::Flow)
+        continue; // its bodies speak for themselves
       step.op->walk([&](Operation *op) {
         llvm::for_each(op->getOperands(), countRowsOf);
         llvm::for_each(op->getResults(), countRowsOf);
       });
-      auto [first, last] = inLoop.lookup(step.op);
+      auto [first, last] = s.inLoop.lookup(step.op);
       for (unsigned storage = first; storage < last; ++storage)
-        touch(storage, number);
+        storages.insert(storage);
     }
   }
-  for (Lifetime &life : result)
+
+  int now = 0;
+};
+
+std::vector<Scheduler::Lifetime> Scheduler::lifetimes() const {
+  Clock clock(*this);
+  clock.run(0);
+  for (Lifetime &life : clock.lives)
     if (life.end < 0) // nobody says when
-      life = {0, never};
-  return result;
+      life = {0, Clock::never};
+  return std::move(clock.lives);
 }
 
 /// Large storages choose first, so that a place never grows: each takes the
@@ -132,9 +160,46 @@ void Scheduler::shareWorkspace() {
   }
 }
 
+/// Loops have counters of their own, which they clear.
+void Schedule::numberCounters(unsigned sequence,
+                              SmallVectorImpl<Phase *> &loops) {
+  for (Phase &phase : sequences[sequence]) {
+    if (phase.kind != Phase::Kind::Flow) {
+      phase.counter = allCounters++;
+    } else if (isa<scf::IfOp>(phase.steps.front().op)) {
+      for (unsigned body : phase.bodies)
+        numberCounters(body, loops);
+    } else {
+      loops.push_back(&phase);
+    }
+  }
+}
+
 void Scheduler::finish() {
-  placeBarriers();
+  std::vector<bool> local(result.allStorages.size(), true);
+  for (unsigned storage : kept)
+    local[storage] = false;
+  for (unsigned i = 0; i < result.sequences.size(); ++i)
+    placeBarriers(i, local);
+  for (auto [number, storage] : llvm::enumerate(result.allStorages)) {
+    const Producer &producer = producers[number];
+    if (storage.kind == Storage::Kind::Workspace && local[number] &&
+        producer.phase >= 0 &&
+        result.sequences[producer.sequence][producer.phase].kind ==
+            Phase::Kind::Rows)
+      storage.kind = Storage::Kind::Scratch;
+  }
   shareWorkspace();
+  SmallVector<Phase *> loops;
+  result.numberCounters(0, loops);
+  while (!loops.empty()) {
+    Phase *loop = loops.pop_back_val();
+    loop->counter = result.allCounters;
+    for (unsigned body : loop->bodies)
+      result.numberCounters(body, loops);
+    loop->counters = result.allCounters - loop->counter;
+    result.allCounters += loop->counters; // the other set
+  }
 }
 
 } // namespace moe::cpu

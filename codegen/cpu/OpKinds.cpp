@@ -10,6 +10,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -64,6 +65,15 @@ static OpKind kindOfInsert(tensor::InsertSliceOp op) {
              : OpKind::Unsupported;
 }
 
+/// Whether tensors and numbers are all that goes through it.
+static bool flows(Operation *op) {
+  auto isHandedOn = [](Type type) {
+    return isa<RankedTensorType>(type) || type.isIntOrIndexOrFloat();
+  };
+  return llvm::all_of(op->getOperandTypes(), isHandedOn) &&
+         llvm::all_of(op->getResultTypes(), isHandedOn);
+}
+
 OpKind kindOf(Operation *op) {
   if (needsWideMath(op))
     return OpKind::Unsupported;
@@ -94,6 +104,8 @@ OpKind kindOf(Operation *op) {
       return OpKind::Unsupported;
     return rowLoop(structured) ? OpKind::Row : OpKind::Serial;
   }
+  if (isa<scf::ForOp, scf::WhileOp, scf::IfOp>(op))
+    return flows(op) ? OpKind::Flow : OpKind::Unsupported;
   if (isa<grouped::MatmulOp>(op))
     return bodyWorks(op->getRegion(0).front()) ? OpKind::Matmul
                                                : OpKind::Unsupported;
@@ -164,12 +176,10 @@ void forEachRead(Operation *op, const Extents &extents,
   for (Value scalar : scalarsOf(op))
     forEachSource(scalar, extents,
                   [&](Value tensor) { visit(tensor, Reach::Whole); });
-  if (auto loop = dyn_cast<grouped::LoopOp>(op)) {
-    for (Value operand : loop->getOperands())
-      visit(operand, Reach::Whole);
-    llvm::SetVector<Value> captured;
-    getUsedValuesDefinedAbove(loop->getRegions(), captured);
-    for (Value value : captured)
+  if (isa<grouped::LoopOp, scf::ForOp, scf::WhileOp, scf::IfOp>(op)) {
+    llvm::SetVector<Value> used(op->operand_begin(), op->operand_end());
+    getUsedValuesDefinedAbove(op->getRegions(), used);
+    for (Value value : used)
       if (isStored(value))
         visit(value, Reach::Whole);
     return;

@@ -15,6 +15,7 @@ enum class OpKind {
   Matmul,      // grouped.matmul
   Pack,        // grouped.pack
   Loop,        // grouped.loop
+  Flow,        // scf.for, scf.while, scf.if
   View,        // the same elements in another shape
   Constant,    // a tensor known at compile time, or tensor.empty
   Scalar,      // numbers that no tensor holds, see Scalars.h
@@ -31,9 +32,9 @@ enum class Reach {
   Whole, // anything
 };
 
-/// Calls `visit` for every tensor or packed operand; of a grouped.loop also for
-/// the values that its bodies capture. Tensors with elements that become scalar
-/// operands count too.
+/// Calls `visit` for every tensor or packed operand; of loops and flows also
+/// for the values that their regions capture. Tensors with elements that become
+/// scalar operands count too.
 void forEachRead(mlir::Operation *op, const Extents &extents,
                  llvm::function_ref<void(mlir::Value, Reach)> visit);
 

@@ -120,35 +120,43 @@ static void emitTeamPhase(Frame &f, const Step &step, Value thread) {
     emitTake(team, step);
 }
 
-void emitPhases(Frame &f, Value thread) {
-  for (auto [counter, phase] : llvm::enumerate(f.schedule.phases())) {
+static void emitPhase(Frame &f, const Phase &phase, Value thread) {
+  unsigned counter = phase.counter;
+  switch (phase.kind) {
+  case Phase::Kind::Rows:
+    return emitRowPhase(f, counter, phase);
+  case Phase::Kind::Serial:
+    return emitSerialPhase(f, phase, thread);
+  case Phase::Kind::Matmul:
+    return emitMatmulPhase(f, counter, phase.steps.front());
+  case Phase::Kind::Pack:
+    return emitPackPhase(f, counter, phase.steps.front());
+  case Phase::Kind::Loop:
+    return emitLoopPhase(f, counter, phase.steps.front());
+  case Phase::Kind::Team:
+    return emitTeamPhase(f, phase.steps.front(), thread);
+  case Phase::Kind::Flow:
+    return emitFlowPhase(f, phase, thread);
+  case Phase::Kind::Numbers:
+    return;
+  }
+}
+
+void emitPhases(Frame &f, unsigned sequence, Value thread) {
+  for (const Phase &phase : f.schedule.phases(sequence)) {
+    if (phase.kind == Phase::Kind::Flow) { // has barriers of its own
+      emitPhase(f, phase, thread);
+      continue;
+    }
     if (phase.barrierBefore)
       omp::BarrierOp::create(f.builder, f.loc);
     IRMapping outside = f.scalars;
     if (phase.kind != Phase::Kind::Serial)
       for (const Step &step : phase.steps)
         emitScalarsOf(f, step);
-    switch (phase.kind) {
-    case Phase::Kind::Rows:
-      emitRowPhase(f, counter, phase);
-      break;
-    case Phase::Kind::Serial:
-      emitSerialPhase(f, phase, thread);
-      break;
-    case Phase::Kind::Matmul:
-      emitMatmulPhase(f, counter, phase.steps.front());
-      break;
-    case Phase::Kind::Pack:
-      emitPackPhase(f, counter, phase.steps.front());
-      break;
-    case Phase::Kind::Loop:
-      emitLoopPhase(f, counter, phase.steps.front());
-      break;
-    case Phase::Kind::Team:
-      emitTeamPhase(f, phase.steps.front(), thread);
-      break;
-    }
-    f.scalars = outside; // others read what this phase wrote
+    emitPhase(f, phase, thread);
+    if (phase.kind != Phase::Kind::Numbers) // which the region yields
+      f.scalars = outside;                  // others read what this phase wrote
   }
 }
 

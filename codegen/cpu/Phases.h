@@ -7,15 +7,18 @@
 
 namespace moe::cpu {
 
-/// Emits all phases with the barriers between them. Phase i draws its tasks
-/// from counter i. `thread`: the number of this thread, of type index.
-void emitPhases(Frame &frame, mlir::Value thread);
+/// Emits the phases of a sequence with the barriers between them. `thread`: the
+/// number of this thread, of type index.
+void emitPhases(Frame &frame, unsigned sequence, mlir::Value thread);
 
 // The phases that are more than a loop over rows.
 
 /// One grouped.matmul. Tasks: (group x row block x panel block), or, if the
 /// results are combined, blocks of panels for all groups.
 void emitMatmulPhase(Frame &frame, unsigned counter, const Step &step);
+
+/// One scf.for, scf.while or scf.if; begins and ends with a barrier.
+void emitFlowPhase(Frame &frame, const Phase &phase, mlir::Value thread);
 
 /// One grouped.loop. Tasks: groups.
 void emitLoopPhase(Frame &frame, unsigned counter, const Step &step);

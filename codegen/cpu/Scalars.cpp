@@ -43,11 +43,16 @@ llvm::SetVector<Value> scalarsOf(Operation *op) {
 void forEachSource(Value scalar, const Extents &extents,
                    llvm::function_ref<void(Value)> visit) {
   SmallVector<Value> left = {scalar};
-  llvm::SmallPtrSet<Operation *, 8> seen;
+  llvm::SmallDenseSet<Value, 8> seen;
   while (!left.empty()) {
-    Operation *op = left.pop_back_val().getDefiningOp();
-    if (!op || !seen.insert(op).second)
+    Value current = left.pop_back_val();
+    Operation *op = current.getDefiningOp();
+    if (!op || !seen.insert(current).second)
       continue;
+    if (kindOf(op) == OpKind::Flow) { // every thread has it behind the flow
+      visit(cast<OpResult>(current));
+      continue;
+    }
     if (auto extract = dyn_cast<tensor::ExtractOp>(op))
       visit(extract.getTensor());
     else if (Value tensor = countedTensor(op)) {

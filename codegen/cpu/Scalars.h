@@ -11,7 +11,8 @@ namespace moe::cpu {
 /// The numbers that an operation uses: operands, and what its regions capture.
 llvm::SetVector<mlir::Value> scalarsOf(mlir::Operation *op);
 
-/// Calls `visit` for every tensor with an element that `scalar` depends on.
+/// Calls `visit` for every tensor with an element that `scalar` depends on, and
+/// for every number that a loop or branch over phases makes.
 void forEachSource(mlir::Value scalar, const Extents &extents,
                    llvm::function_ref<void(mlir::Value)> visit);
 

@@ -41,11 +41,24 @@ struct Phase {
     Pack,   // one grouped.pack
     Loop,   // one grouped.loop; tasks are groups
     Team,   // one step that all threads divide among them, with barriers inside
+    Flow,   // one scf.for, scf.while or scf.if; every thread takes its way
+    Numbers // the numbers at the end of a region, on every thread
   };
   Kind kind;
   Extent rows;
   std::vector<Step> steps;
   bool barrierBefore = false;
+  /// Of the tasks; of a loop: the first of its own, of which there are two sets
+  /// of `counters`, used in turns.
+  unsigned counter = 0, counters = 0;
+  /// Of a flow: the sequence of each region.
+  llvm::SmallVector<unsigned, 2> bodies;
+  /// Of scf.for: where the tensor of an iteration lies, and where it writes the
+  /// next one.
+  struct Carried {
+    unsigned now, next;
+  };
+  llvm::SmallVector<Carried> carried;
 };
 
 /// A part of the workspace that storages use one after the other.
@@ -63,7 +76,12 @@ public:
 
   const Extents &extents() const { return *rows; }
   const Level &level() const { return *machine; }
-  llvm::ArrayRef<Phase> phases() const { return allPhases; }
+  /// The phases of the function, or of a region in it.
+  llvm::ArrayRef<Phase> phases(unsigned sequence = 0) const {
+    return sequences[sequence];
+  }
+  /// Task counters of the whole function.
+  unsigned counters() const { return allCounters; }
   llvm::ArrayRef<Storage> storages() const { return allStorages; }
   const Storage &storage(unsigned number) const { return allStorages[number]; }
   const Storage &storageOf(mlir::Value value) const {
@@ -89,17 +107,18 @@ private:
   mlir::Type multipliedElement(grouped::MatmulOp op) const;
   const Extents *rows = nullptr;
   const Level *machine = nullptr;
-  std::vector<Phase> allPhases;
+  void numberCounters(unsigned sequence, llvm::SmallVectorImpl<Phase *> &loops);
+  std::vector<std::vector<Phase>> sequences;
+  unsigned allCounters = 0;
   std::vector<Storage> allStorages;
   std::vector<Place> allPlaces;
   llvm::DenseMap<mlir::Value, Layout> layouts;
-  /// Copies of inputs by the type of their elements.
-  llvm::DenseMap<std::pair<mlir::Value, mlir::Type>, unsigned> copies;
-  llvm::DenseMap<mlir::Operation *, unsigned> copyOf; // that a matmul reads
-  struct Quantized {
-    unsigned rows, scales;
+  /// Another form of the rows that a matmul multiplies.
+  struct Prepared {
+    unsigned rows;
+    std::optional<unsigned> scales; // of quantised rows
   };
-  llvm::DenseMap<mlir::Value, Quantized> quantized;
+  llvm::DenseMap<mlir::Operation *, Prepared> prepared;
   llvm::DenseMap<mlir::Operation *, unsigned> filled;
 };
 

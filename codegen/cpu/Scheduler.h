@@ -1,11 +1,13 @@
-// Walks the operations of a function once and builds its schedule; only
-// Schedule.cpp, Extras.cpp and Lifetimes.cpp know it.
+// Walks the operations of a function once and builds its schedule; known to
+// Schedule.cpp, ScheduleFlow.cpp, Placement.cpp, Extras.cpp and Lifetimes.cpp.
 
 #ifndef MOE_CODEGEN_CPU_SCHEDULER_H
 #define MOE_CODEGEN_CPU_SCHEDULER_H
 
 #include "codegen/cpu/Matmul.h"
 #include "codegen/cpu/Schedule.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 #include <optional>
 
@@ -18,6 +20,7 @@ public:
       : function(function), extents(extents), level(level) {
     result.rows = &extents;
     result.machine = &level;
+    result.sequences.emplace_back();
   }
 
   mlir::FailureOr<Schedule> run();
@@ -38,14 +41,31 @@ private:
   mlir::LogicalResult visitView(mlir::Operation *op);
   mlir::LogicalResult visitLoop(grouped::LoopOp op, Step &step);
   mlir::LogicalResult requireContents(mlir::Operation *user, mlir::Value value);
-  mlir::LogicalResult copyInput(grouped::MatmulOp op);
+  mlir::LogicalResult visitFlow(mlir::Operation *op);
+  mlir::LogicalResult visitFor(mlir::scf::ForOp op, Phase &phase);
+  mlir::LogicalResult visitWhile(mlir::scf::WhileOp op, Phase &phase);
+  mlir::LogicalResult visitIf(mlir::scf::IfOp op, Phase &phase);
+  mlir::FailureOr<unsigned> visitRegion(mlir::Region &region,
+                                        mlir::ValueRange yielded,
+                                        llvm::ArrayRef<unsigned> storages);
+  llvm::SmallVector<unsigned> addCarried(mlir::ValueRange values);
+  void hold(mlir::ValueRange values, llvm::ArrayRef<unsigned> storages);
+  void prepareInput(grouped::MatmulOp op);
+  Schedule::Prepared copyInput(grouped::MatmulOp op, mlir::Type element);
   bool rowsCollide(grouped::MatmulOp op) const;
   Layout copy(mlir::Value value, const Layout &from, int64_t rowStride);
-  void quantizeInput(grouped::MatmulOp op);
+  Schedule::Prepared quantizeInput(grouped::MatmulOp op);
   void copyTo(mlir::Value value, unsigned target);
   Layout place(mlir::Value value, Storage storage);
+  Layout denseLayout(mlir::Value value, unsigned storage) const;
   void own(mlir::Value value);
-  mlir::LogicalResult leave();
+  void aim(mlir::Block &block, mlir::ValueRange values,
+           llvm::ArrayRef<unsigned> storages);
+  mlir::LogicalResult deliver(mlir::Operation *terminator,
+                              mlir::ValueRange values,
+                              llvm::ArrayRef<unsigned> storages);
+  void deliverNumber(mlir::Value number, unsigned storage);
+  llvm::SmallVector<Access> sourcesOf(mlir::Value number) const;
   void ownPacked(grouped::PackOp op);
   void ownConstant(mlir::Operation *op);
   unsigned addStorage(Storage storage);
@@ -60,15 +80,15 @@ private:
   unsigned phaseFor(Phase::Kind kind, Extent rows,
                     llvm::ArrayRef<Access> accesses);
   void finish();
-  void placeBarriers();
+  void placeBarriers(unsigned sequence, std::vector<bool> &local);
   void shareWorkspace();
   /// The barriers before phases between which a storage holds something.
   struct Lifetime {
     int begin, end;
   };
+  class Clock;
   std::vector<Lifetime> lifetimes() const;
 
-  bool isReturned(mlir::Value value) const { return returned.contains(value); }
   Family familyOf(grouped::MatmulOp op) const;
   mlir::Type storedElement(mlir::Value value) const;
   int64_t storedStride(mlir::Value value, mlir::Type element) const;
@@ -78,15 +98,45 @@ private:
   const Level &level;
   Schedule result;
   std::optional<Nest> nest;
-  llvm::DenseMap<mlir::Value, unsigned>
-      returned;                     // first result that a value becomes
-  llvm::SmallVector<int> producers; // phase of every storage, -1: before all
+  /// The storages that values are written to, because somebody waits there.
+  llvm::DenseMap<mlir::Value, unsigned> targets;
+  /// Other forms of the rows of matmuls, as far as they exist here.
+  llvm::DenseMap<std::pair<mlir::Value, mlir::Type>, Schedule::Prepared>
+      copiedRows; // by the type of their elements
+  llvm::DenseMap<mlir::Value, Schedule::Prepared> quantizedRows;
+
+  /// Who wrote a storage last; phase -1: nobody, it is there from the start.
+  struct Producer {
+    unsigned sequence = 0;
+    int phase = -1;
+  };
+  std::vector<Producer> producers;
   struct Read {
     unsigned storage;
+    int made; // phase of this sequence, -1: before it
     unsigned phase;
     Reach reach;
   };
-  std::vector<Read> reads;
+  struct Write {
+    unsigned storage, phase;
+  };
+  /// What the phases of a sequence do.
+  struct Record {
+    std::vector<Read> reads;
+    std::vector<Write> writes;
+  };
+  std::vector<Record> records{1};
+  unsigned sequence = 0; // where steps go
+  int producerOf(unsigned storage) const {
+    const Producer &producer = producers[storage];
+    return producer.sequence == sequence ? producer.phase : -1;
+  }
+  void write(unsigned storage, unsigned phase) {
+    producers[storage] = {sequence, static_cast<int>(phase)};
+    records[sequence].writes.push_back({storage, phase});
+  }
+  /// Storages that outlive the phase that writes them.
+  llvm::SmallVector<unsigned> kept;
   /// The storages [first, second) of the bodies of a loop.
   llvm::DenseMap<mlir::Operation *, std::pair<unsigned, unsigned>> inLoop;
 };

@@ -17,7 +17,7 @@ static int64_t aligned(int64_t bytes) {
 
 Workspace layOutWorkspace(Frame &f) {
   Workspace result;
-  int64_t counters = f.schedule.phases().size() * kAlignment;
+  int64_t counters = f.schedule.counters() * kAlignment;
   Value end = f.constant(counters);
   SmallVector<Value> places;
   auto alignedRows = [&](Extent rows, int64_t rowBytes) {

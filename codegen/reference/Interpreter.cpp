@@ -302,7 +302,8 @@ SmallVector<Value> Frame::run(Region &region, ArrayRef<Value> arguments) {
   for (Operation &op : block.without_terminator())
     execute(&op);
   Operation *terminator = block.getTerminator();
-  if (!terminator->hasTrait<OpTrait::ReturnLike>())
+  if (!terminator->hasTrait<OpTrait::ReturnLike>() &&
+      !isa<RegionBranchTerminatorOpInterface>(terminator))
     throw UnknownOperation{terminator};
   SmallVector<Value> results;
   for (mlir::Value operand : terminator->getOperands())

@@ -44,6 +44,18 @@ static void forLoop(scf::ForOp op, Frame &frame) {
   setAll(frame, op.getResults(), carried);
 }
 
+static void whileLoop(scf::WhileOp op, Frame &frame) {
+  SmallVector<Value> carried = getAll(frame, op.getInits());
+  while (true) {
+    SmallVector<Value> onward = frame.run(op.getBefore(), carried);
+    bool again = std::get<int64_t>(onward.front());
+    onward.erase(onward.begin());
+    if (!again)
+      return setAll(frame, op.getResults(), onward);
+    carried = frame.run(op.getAfter(), onward);
+  }
+}
+
 static void branch(scf::IfOp op, Frame &frame) {
   Region &region = frame.integer(op.getCondition()) ? op.getThenRegion()
                                                     : op.getElseRegion();
@@ -240,6 +252,7 @@ static void concat(tensor::ConcatOp op, Frame &frame) {
 void addStandardOps(OpTable &table) {
   table.add<func::CallOp>(call);
   table.add<scf::ForOp>(forLoop);
+  table.add<scf::WhileOp>(whileLoop);
   table.add<scf::IfOp>(branch);
   table.add<tensor::EmptyOp>(empty);
   table.add<tensor::DimOp>(dim);

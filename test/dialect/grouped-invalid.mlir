@@ -507,6 +507,26 @@ func.func @loop(%o: tensor<8xi32>) {
 
 // -----
 
+// grouped.loop (C9): one more than the largest integer is no size.
+func.func @loop(%o: tensor<?xi32>) {
+  // expected-error @below {{'grouped.loop' op offsets are 'tensor<?xi32>', expected one more than the 9223372036854775807 groups}}
+  grouped.loop over %o bounds [0, 9223372036854775807] counts [0] : (tensor<?xi32>) -> () {
+    grouped.yield
+  }
+  return
+}
+
+// -----
+
+// grouped.plan (C3)
+func.func @plan(%i: tensor<?x2xi32>) {
+  // expected-error @below {{'grouped.plan' op offsets are 'tensor<?xi32>', expected one more than the 9223372036854775807 experts}}
+  %o, %t, %s, %r = grouped.plan %i experts 9223372036854775807 : tensor<?x2xi32> -> tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?x2xi32>
+  return
+}
+
+// -----
+
 func.func @yield(%x: tensor<?x4xf32>) {
   // expected-error @below {{'grouped.yield' op expects parent op to be one of 'grouped.matmul, grouped.loop'}}
   grouped.yield rows(%x : tensor<?x4xf32>)

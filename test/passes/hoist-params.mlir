@@ -81,3 +81,39 @@ func.func @not_indices(%i: tensor<8xi32> {moe.param = "i"}) -> tensor<8xi1> {
   %b = arith.cmpi ult, %n, %j : tensor<8xindex>
   return %b : tensor<8xi1>
 }
+
+// -----
+
+// What depends on params alone leaves loops and branches; what depends on the iteration stays.
+// CHECK-LABEL: func.func private @round_prepare0(
+// CHECK:         grouped.pack
+// CHECK-LABEL: func.func @round(
+// CHECK-NOT:     grouped.pack %
+// CHECK:         scf.for
+// CHECK:           grouped.matmul
+// CHECK:           scf.if
+// CHECK:             arith.mulf
+func.func @round(%x: tensor<?x6xf32>, %n: index, %c: i1, %w: tensor<6x6xf32> {moe.param = "w"}) -> tensor<?x6xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %y = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<?x6xf32> {
+    %b = scf.if %c -> tensor<?x6xf32> {
+      %p = grouped.pack %w : tensor<6x6xf32> -> !grouped.packed<1x6x6xf32, 1>
+      %m = grouped.matmul %a weights %p : (tensor<?x6xf32>, !grouped.packed<1x6x6xf32, 1>) -> tensor<?x6xf32> {
+      ^bb0(%d: f32):
+        grouped.yield rows(%d : f32)
+      }
+      scf.yield %m : tensor<?x6xf32>
+    } else {
+      scf.yield %a : tensor<?x6xf32>
+    }
+    %d = scf.if %c -> tensor<?x6xf32> {
+      %e = arith.mulf %b, %a : tensor<?x6xf32>
+      scf.yield %e : tensor<?x6xf32>
+    } else {
+      scf.yield %b : tensor<?x6xf32>
+    }
+    scf.yield %d : tensor<?x6xf32>
+  }
+  return %y : tensor<?x6xf32>
+}

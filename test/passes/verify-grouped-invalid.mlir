@@ -47,11 +47,13 @@ func.func @routing(%s: tensor<?x8xf32>) {
 
 // -----
 
-func.func @control_flow(%c: i1, %x: tensor<?x8xf32>) -> tensor<?x8xf32> {
-  // expected-error@+1 {{'scf.if' op cannot be lowered to grouped rows}}
-  %y = scf.if %c -> tensor<?x8xf32> {
+func.func @control_flow(%c: index, %x: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error@+1 {{'scf.index_switch' op cannot be lowered to grouped rows}}
+  %y = scf.index_switch %c -> tensor<?x8xf32>
+  case 1 {
     scf.yield %x : tensor<?x8xf32>
-  } else {
+  }
+  default {
     scf.yield %x : tensor<?x8xf32>
   }
   return %y : tensor<?x8xf32>

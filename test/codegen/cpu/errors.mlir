@@ -185,3 +185,99 @@ func.func @f(%ids: tensor<4x1xi32>) -> tensor<4xi32> {
   %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 2 : tensor<4x1xi32> -> tensor<3xi32>, tensor<4xi32>, tensor<4xi32>, tensor<4x1xi32>
   return %tokens : tensor<4xi32>
 }
+//--- branch-slice.mlir
+func.func @f(%x: tensor<?x4xf32>, %c: i1) -> tensor<4xf32> {
+  %zero = arith.constant dense<0.0> : tensor<4xf32>
+  %y = scf.if %c -> tensor<4xf32> {
+    // error: 'tensor.extract_slice' op takes a fixed number of the rows of 'tensor<?x4xf32>', which may have fewer
+    %s = tensor.extract_slice %x[3, 0][1, 4][1, 1] : tensor<?x4xf32> to tensor<4xf32>
+    scf.yield %s : tensor<4xf32>
+  } else {
+    scf.yield %zero : tensor<4xf32>
+  }
+  return %y : tensor<4xf32>
+}
+//--- branch-empty.mlir
+func.func @f(%x: tensor<?x4xf32>, %c: i1) -> tensor<?x4xf32> {
+  %n = moe.tokens %x : tensor<?x4xf32>
+  %y = scf.if %c -> tensor<?x4xf32> {
+    scf.yield %x : tensor<?x4xf32>
+  } else {
+    %e = tensor.empty(%n) : tensor<?x4xf32>
+    // error: 'scf.yield' op returns result 0 without contents
+    scf.yield %e : tensor<?x4xf32>
+  }
+  return %y : tensor<?x4xf32>
+}
+//--- loop-rows.mlir
+func.func @f(%x: tensor<?x2x4xf32>, %n: index) -> tensor<4xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %s = tensor.collapse_shape %x [[0, 1], [2]] : tensor<?x2x4xf32> into tensor<?x4xf32>
+  %t = moe.reduce sum %x over 1 : tensor<?x2x4xf32> -> tensor<?x4xf32>
+  // error: 'scf.for' op uses tensors whose numbers of rows have nothing to do with each other
+  %y = scf.for %i = %c0 to %n step %c1 iter_args(%a = %s) -> tensor<?x4xf32> {
+    scf.yield %t : tensor<?x4xf32>
+  }
+  %r = moe.reduce sum %y over 0 : tensor<?x4xf32> -> tensor<4xf32>
+  return %r : tensor<4xf32>
+}
+//--- loop-in-loop.mlir
+!r = !moe.routing<2, top 1>
+func.func @f(%x: tensor<?x4xf32>, %s: tensor<?x2xf32>, %n: index) -> tensor<?x4xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %g = moe.route %s top 1 : tensor<?x2xf32> -> !r
+  %in = moe.dispatch %x by %g : tensor<?x4xf32>, !r
+  %out = moe.expert by %g rows(%t = %in) : !r, (tensor<?x4xf32>) -> tensor<?x4xf32> {
+    // error: 'scf.for' op inside a loop over groups is not supported in CPU code
+    %y = scf.for %i = %c0 to %n step %c1 iter_args(%a = %t) -> tensor<?x4xf32> {
+      %b = moe.softmax %a over 0 : tensor<?x4xf32>
+      scf.yield %b : tensor<?x4xf32>
+    }
+    moe.yield %y : tensor<?x4xf32>
+  }
+  %z = moe.combine %out by %g weighted : tensor<?x4xf32>, !r
+  return %z : tensor<?x4xf32>
+}
+//--- other-support.mlir
+!r = !moe.routing<4, any>
+func.func @f(%x: tensor<?x4xf32>, %c: i1) -> tensor<?x4xf32> {
+  %a = moe.route %x greater_than 0.5 : tensor<?x4xf32> -> !r
+  %b = scf.if %c -> !r {
+    scf.yield %a : !r
+  } else {
+    %d = moe.route %x greater_than 0.0 : tensor<?x4xf32> -> !r
+    scf.yield %d : !r
+  }
+  %in = moe.dispatch %x by %a : tensor<?x4xf32>, !r
+  // error: op uses tensors whose numbers of rows have nothing to do with each other
+  %y = moe.combine %in by %b weighted : tensor<?x4xf32>, !r
+  return %y : tensor<?x4xf32>
+}
+//--- given-rows.mlir
+func.func @f(%x: tensor<?x4xf32>, %r: tensor<?x2xi32>) -> tensor<?x4xf32> {
+  // error: 'grouped.combine' op adds rows in an order that no plan made
+  %y = grouped.combine %x by %r : (tensor<?x4xf32>, tensor<?x2xi32>) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+//--- given-offsets.mlir
+func.func @f(%x: tensor<?x4xf32>, %o: tensor<3xi32>, %w: tensor<2x4x4xf32> {moe.param = "w"}) -> tensor<?x4xf32> {
+  %p = grouped.pack %w : tensor<2x4x4xf32> -> !grouped.packed<2x4x4xf32, 1>
+  // error: 'grouped.matmul' op multiplies rows of groups that no plan made
+  %y = grouped.matmul %x groups %o weights %p : (tensor<?x4xf32>, tensor<3xi32>, !grouped.packed<2x4x4xf32, 1>) -> tensor<?x4xf32> {
+  ^bb0(%a: f32):
+    grouped.yield rows(%a : f32)
+  }
+  return %y : tensor<?x4xf32>
+}
+//--- given-tokens.mlir
+func.func @f(%x: tensor<?x4xf32>, %t: tensor<?xi32>, %w: tensor<4x4xf32> {moe.param = "w"}) -> tensor<?x4xf32> {
+  %p = grouped.pack %w : tensor<4x4xf32> -> !grouped.packed<1x4x4xf32, 1>
+  // error: 'grouped.matmul' op multiplies rows that no plan chose
+  %y = grouped.matmul %x rows %t weights %p : (tensor<?x4xf32>, tensor<?xi32>, !grouped.packed<1x4x4xf32, 1>) -> tensor<?x4xf32> {
+  ^bb0(%a: f32):
+    grouped.yield rows(%a : f32)
+  }
+  return %y : tensor<?x4xf32>
+}

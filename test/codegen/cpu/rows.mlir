@@ -1,7 +1,7 @@
 // Numbers of rows: fixed ones that meet dynamic ones, casts, slices and groups of rows, two sizes side by side; what only a call can know is
 // checked by the call.
 // RUN: moe-compile %s --level=avx2 -o %t.so
-// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so fixed:3+3+1 column:0+0+4,7+7+4 alone:5+0,0+3,40+7 halves:0,8 pairs:0,1+2,30+60 cut:7,9+4 walk:4 slots:1,9 -- --expected_rtol=1e-4
+// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so fixed:3+3+1 column:0+0+4,7+7+4 alone:5+0,0+3,40+7 halves:0,8 pairs:0,1+2,30+60 cut:7,9+4 walk:4 slots:1,9 routed:5 weighted:5 -- --expected_rtol=1e-4
 // RUN: moe-run %t.so --list | FileCheck %s --check-prefix=LIST
 // LIST: fixed(3x4xf32, 3x4xf32, 1xf32) -> (3x4xf32, 3xf32)
 // LIST: column(d0x4xf32, d0xf32, 4xf32) -> (d0x4xf32, d0x4xf32)
@@ -19,6 +19,10 @@
 // CUT: 'cut': index 5 is outside [0, 5)
 // RUN: not moe-run %t.so --function=cut --input=7x4xf32 --input=8x4xf32 2>&1 | FileCheck %s --check-prefix=LONGER
 // LONGER: 'cut': index 7 is outside [0, 7)
+// RUN: not moe-run %t.so --function=routed --input=1x4xf32 --input=9x3xf32 2>&1 | FileCheck %s --check-prefix=ROUTED
+// ROUTED: input 1 of 'routed': dimension 0 is 9, but dimension 0 of input 0 is 1, and both are 'd0'
+// RUN: not moe-run %t.so --function=weighted --input=9x4xf32 --input=1x3xf32 2>&1 | FileCheck %s --check-prefix=WEIGHTED
+// WEIGHTED: input 1 of 'weighted': dimension 0 is 1, but dimension 0 of input 0 is 9, and both are 'd0'
 !x = tensor<?x4xf32>
 
 func.func @fixed(%x: !x, %y: !x, %one: tensor<?xf32>) -> (!x, tensor<?xf32>) {
@@ -126,4 +130,21 @@ func.func @slots(%x: !x, %w: tensor<?x3xf32>) -> (tensor<3x4xf32>, !x) {
   %y = moe.broadcast %row like %x : tensor<4xf32>, !x
   %r = arith.addf %y, %x : !x
   return %m, %r : tensor<3x4xf32>, !x
+}
+
+// The rows that a routing moves are as many as it was made of.
+!r = !moe.routing<3, top 2>
+func.func @routed(%x: !x, %s: tensor<?x3xf32>) -> !x {
+  %r = moe.route %s top 2 : tensor<?x3xf32> -> !r
+  %in = moe.dispatch %x by %r : !x, !r
+  %e = math.exp %in : !x
+  %y = moe.combine %e by %r weighted : !x, !r
+  return %y : !x
+}
+
+func.func @weighted(%x: !x, %s: tensor<?x3xf32>) -> !x {
+  %r = moe.route %s top 2 : tensor<?x3xf32> -> !r
+  %in = moe.dispatch %x by %r weighted : !x, !r
+  %y = moe.combine %in by %r unweighted : !x, !r
+  return %y : !x
 }

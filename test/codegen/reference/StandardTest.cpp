@@ -55,6 +55,32 @@ const std::string loop = R"(
       return %sum, %n : index, index
     })";
 
+// The test gives on twice what it gets, and it runs once more than the body.
+TEST(Scf, LoopsWhile) {
+  Program program(R"(
+    func.func @f(%x: index, %limit: index) -> (index, index) {
+      %one = arith.constant 1 : index
+      %zero = arith.constant 0 : index
+      %r, %n = scf.while (%a = %x, %m = %zero) : (index, index) -> (index, index) {
+        %double = arith.addi %a, %a : index
+        %small = arith.cmpi slt, %double, %limit : index
+        scf.condition(%small) %double, %m : index, index
+      } do {
+      ^bb0(%a: index, %m: index):
+        %b = arith.addi %a, %one : index
+        %o = arith.addi %m, %one : index
+        scf.yield %b, %o : index, index
+      }
+      return %r, %n : index, index
+    })");
+  auto results = program.run({number(1), number(20)}); // 2 6 14 30
+  EXPECT_EQ(std::get<int64_t>(results[0]), 30);
+  EXPECT_EQ(std::get<int64_t>(results[1]), 3);
+  results = program.run({number(10), number(20)});
+  EXPECT_EQ(std::get<int64_t>(results[0]), 20);
+  EXPECT_EQ(std::get<int64_t>(results[1]), 0);
+}
+
 TEST(Scf, LoopsFromBeginToEnd) {
   Program program(loop);
   auto results = program.run({number(1), number(8), number(3)}); // 1, 4, 7
