@@ -264,7 +264,7 @@ void AssignEmitter::bid(Value expert, Value round) {
     f.storeScalar(tables.words, token,
                   descendingWord(f, f.loadScalar(value, at), token));
   });
-  emitSort(f, tables.words.memref, tables.other.memref, size);
+  emitSelect(f, tables.words.memref, tables.other.memref, size, share);
   auto tokenAt = [&](Value i) {
     return placeOf(f, f.loadScalar(tables.words, i));
   };

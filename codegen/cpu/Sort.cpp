@@ -1,5 +1,6 @@
 // See Sort.h. Four passes of a radix sort, eight bits each: O(n), no branch
-// depends on the data, and a pass in which all digits are equal is left out.
+// depends on single words, and a pass in which all digits are equal is left
+// out.
 
 #include "codegen/cpu/Sort.h"
 
@@ -154,36 +155,141 @@ struct RadixSort {
 };
 } // namespace
 
-/// The sorting function of the module, made when first asked for.
-static func::FuncOp sortFunction(Frame &f) {
-  constexpr StringRef name = "moe_sort";
+namespace {
+/// The body of the selecting function: counts the upper bits of all words, and
+/// sorts those that share them with the word of the rank.
+struct Selection {
+  Frame &f;
+  Value words, other, count, rank;
+  Value counts; // of upper bits
+
+  static constexpr int64_t kBits = 11, kBins = 1 << kBits;
+
+  Value load(Value memory, Value at) const {
+    return memref::LoadOp::create(f.builder, f.loc, memory, at);
+  }
+  void store(Value value, Value memory, Value at) const {
+    memref::StoreOp::create(f.builder, f.loc, value, memory, at);
+  }
+  Value binOf(Value word) const {
+    return f.toIndex(arith::ShRUIOp::create(
+        f.builder, f.loc, word,
+        integerLike(f, word, llvm::APInt(64, 64 - kBits))));
+  }
+  Value one(Value condition) const { // 1 if it is true
+    return arith::SelectOp::create(f.builder, f.loc, condition, f.constant(1),
+                                   f.constant(0));
+  }
+
+  void countBins() const {
+    f.loop(f.constant(0), f.constant(kBins),
+           [&](Value i) { store(f.constant(0), counts, i); });
+    f.loop(f.constant(0), count, [&](Value i) {
+      Value bin = binOf(load(words, i));
+      store(f.add(load(counts, bin), 1), counts, bin);
+    });
+  }
+
+  /// The bin of the word of the rank, and the words below that bin.
+  std::pair<Value, Value> findBin() const {
+    OpBuilder &b = f.builder;
+    Type index = b.getIndexType();
+    auto loop = scf::WhileOp::create(b, f.loc, TypeRange{index, index},
+                                     ValueRange{f.constant(0), f.constant(0)});
+    OpBuilder::InsertionGuard guard(b);
+    Block *before =
+        b.createBlock(&loop.getBefore(), {}, {index, index}, {f.loc, f.loc});
+    Value bin = before->getArgument(0), below = before->getArgument(1);
+    Value inside = f.add(below, load(counts, bin));
+    Value goesOn = arith::CmpIOp::create(b, f.loc, arith::CmpIPredicate::sle,
+                                         inside, rank);
+    scf::ConditionOp::create(b, f.loc, goesOn, ValueRange{bin, below});
+    Block *after =
+        b.createBlock(&loop.getAfter(), {}, {index, index}, {f.loc, f.loc});
+    Value passed = after->getArgument(0);
+    Value more = f.add(after->getArgument(1), load(counts, passed));
+    scf::YieldOp::create(b, f.loc, ValueRange{f.add(passed, 1), more});
+    return {loop.getResult(0), loop.getResult(1)};
+  }
+
+  void emit() const {
+    OpBuilder &b = f.builder;
+    countBins();
+    auto [bin, below] = findBin();
+    auto compare = [&](arith::CmpIPredicate predicate, Value x, Value y) {
+      return one(arith::CmpIOp::create(b, f.loc, predicate, x, y));
+    };
+    // Lower words go to the end of `other`, those of the bin stay in front.
+    Value last = f.add(count, -1);
+    SmallVector<Value> ends = f.fold(
+        f.constant(0), count, {f.constant(0), f.constant(0)},
+        [&, bin = bin](Value i, ValueRange so) -> SmallVector<Value> {
+          Value word = load(words, i), here = binOf(word);
+          store(word, other, f.sub(last, so[0]));
+          store(word, words, so[1]);
+          return {f.add(so[0], compare(arith::CmpIPredicate::ult, here, bin)),
+                  f.add(so[1], compare(arith::CmpIPredicate::eq, here, bin))};
+        });
+    emitSort(f, words, other, ends[1]);
+    Value wanted = f.add(f.sub(rank, below), 1);
+    f.loop(f.constant(0), wanted, [&, below = below](Value i) {
+      Value at = f.sub(f.add(wanted, -1), i);
+      store(load(words, at), words, f.add(below, at));
+    });
+    f.loop(f.constant(0), below,
+           [&](Value i) { store(load(other, f.sub(last, i)), words, i); });
+  }
+};
+} // namespace
+
+/// A function of the module on memory of words and `numbers` of type index,
+/// made when first asked for; `body` gets its arguments and memory of
+/// `counters` counters.
+static func::FuncOp
+wordFunction(Frame &f, StringRef name, int64_t numbers, int64_t counters,
+             llvm::function_ref<void(ValueRange, Value)> body) {
   OpBuilder &b = f.builder;
   ModuleOp module = moduleOf(f);
   if (auto made = module.lookupSymbol<func::FuncOp>(name))
     return made;
-  auto memory = MemRefType::get({ShapedType::kDynamic}, b.getI64Type());
+  SmallVector<Type> types(
+      2, MemRefType::get({ShapedType::kDynamic}, b.getI64Type()));
+  types.append(numbers, b.getIndexType());
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(module.getBody());
-  auto function = func::FuncOp::create(
-      b, f.loc, name,
-      b.getFunctionType({memory, memory, b.getIndexType()}, {}));
+  auto function =
+      func::FuncOp::create(b, f.loc, name, b.getFunctionType(types, {}));
   function.setPrivate();
   b.setInsertionPointToStart(function.addEntryBlock());
   Value counts = memref::AllocaOp::create(
-      b, f.loc, MemRefType::get({4 * RadixSort::kDigits}, b.getIndexType()));
-  Value count = function.getArgument(2);
-  f.ifThen(f.less(f.constant(1), count), [&] {
-    RadixSort{f, function.getArgument(0), function.getArgument(1), count,
-              counts}
-        .emit();
-  });
+      b, f.loc, MemRefType::get({counters}, b.getIndexType()));
+  body(function.getArguments(), counts);
   func::ReturnOp::create(b, f.loc);
   return function;
 }
 
 void emitSort(Frame &f, Value words, Value other, Value count) {
-  func::CallOp::create(f.builder, f.loc, sortFunction(f),
+  func::FuncOp function = wordFunction(
+      f, "moe_sort", 1, 4 * RadixSort::kDigits,
+      [&](ValueRange arguments, Value counts) {
+        f.ifThen(f.less(f.constant(1), arguments[2]), [&] {
+          RadixSort{f, arguments[0], arguments[1], arguments[2], counts}.emit();
+        });
+      });
+  func::CallOp::create(f.builder, f.loc, function,
                        ValueRange{words, other, count});
+}
+
+void emitSelect(Frame &f, Value words, Value other, Value count, Value rank) {
+  func::FuncOp function = wordFunction(
+      f, "moe_select", 2, Selection::kBins,
+      [&](ValueRange arguments, Value counts) {
+        Selection{f,     arguments[0], arguments[1], arguments[2], arguments[3],
+                  counts}
+            .emit();
+      });
+  func::CallOp::create(f.builder, f.loc, function,
+                       ValueRange{words, other, count, rank});
 }
 
 } // namespace moe::cpu

@@ -26,6 +26,11 @@ mlir::Value keyOf(Frame &frame, mlir::Value word);
 void emitSort(Frame &frame, mlir::Value words, mlir::Value other,
               mlir::Value count);
 
+/// Moves the `rank` first words of that order to the front, unsorted, and the
+/// next one behind them; others are lost. 0 <= rank < count.
+void emitSelect(Frame &frame, mlir::Value words, mlir::Value other,
+                mlir::Value count, mlir::Value rank);
+
 } // namespace moe::cpu
 
 #endif // MOE_CODEGEN_CPU_SORT_H

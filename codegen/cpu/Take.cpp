@@ -1,5 +1,5 @@
-// grouped.take in two steps: for every expert a sort of its keys, which finds
-// the first word that is not taken; then every row compares its words.
+// grouped.take in two steps: the keys of every expert give the first word that
+// is not taken; then every row compares its words.
 
 #include "codegen/cpu/Ranking.h"
 #include "codegen/cpu/Segments.h"
@@ -59,7 +59,7 @@ struct TakeEmitter {
       team.barrier();
     }
     team.each(f.constant(experts), [&](Value expert) {
-      sortKeys(expert);
+      makeWords(expert);
       if (op.getSegments())
         endsOfSegments(expert);
       else
@@ -70,12 +70,11 @@ struct TakeEmitter {
     f.loop(begin, end, [&](Value row) { compare(row); });
   }
 
-  void sortKeys(Value expert) {
+  void makeWords(Value expert) {
     f.loop(f.constant(0), rows, [&](Value row) {
       Value number = f.loadScalar(key, f.add(f.rowAddress(key, row), expert));
       f.storeScalar(tables.words, row, descendingWord(f, number, row));
     });
-    emitSort(f, tables.words.memref, tables.other.memref, rows);
   }
 
   void endOfAll(Value expert) {
@@ -83,11 +82,13 @@ struct TakeEmitter {
         f.max(capacityOf(f, op.getCapacity(), f.constant(0)), f.constant(0));
     f.storeScalar(ends, expert, none());
     f.ifThen(f.less(capacity, rows), [&] {
+      emitSelect(f, tables.words.memref, tables.other.memref, rows, capacity);
       f.storeScalar(ends, expert, f.loadScalar(tables.words, capacity));
     });
   }
 
   void endsOfSegments(Value expert) {
+    emitSort(f, tables.words.memref, tables.other.memref, rows);
     f.loop(f.constant(0), get(segments, f.constant(0)), [&](Value segment) {
       f.storeScalar(taken, segment, f.constant(0));
       f.storeScalar(ends, endAt(segment, expert), none());
