@@ -1,5 +1,5 @@
-// grouped.assign on the CPU gives the tokens of the reference: sizes of one token an expert and many, equal scores, a
-// single round before the quick end, narrow scores, one expert, no tokens, segments in no order.
+// grouped.assign on the CPU gives the tokens of the reference: sizes of one token an expert and many, equal scores, few
+// rounds before the quick end, narrow scores, one expert, no tokens, segments in no order.
 // RUN: moe-compile %s --level=avx2 -o %t.so
 // RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so five:0,5,40,515 ties:40 one:0,7 -- --expected_rtol=1e-6
 // RUN: moe-compile %s --level=avx512 --emulated -o %t.512.so
@@ -9,6 +9,14 @@
 // DEFINE: %{rows} = --function=segments --input=12x2xf32=5,1,5,1.5,2,3,4,0,1,1,-1,0.5,7,7.25,3,3,0.125,0.25,2,1,9,8,1,4 --input=12xi32=7,-2,-2,3,7,-2,7,-2,3,-2,7,-2
 // RUN: moe-interpret %s %{rows} --output=@%t.w.npy --output=@%t.i.npy
 // RUN: moe-run %t.so %{rows} --expected_output=@%t.w.npy --expected_output=@%t.i.npy
+
+// Scores alike for all experts, so that 1, 3 and 100 rounds before the quick end give three answers.
+// DEFINE: %{alike} = --function=rounds --input=9x3xf32=-0.25,-0.25,-1,0.25,0,0.25,-0.75,-1.75,-1,0,-0.75,-0.75,1.5,1.75,1.75,0.5,0,0,0.75,1.5,1.25,0.75,0.75,1,2,1,1.5
+// RUN: moe-interpret %s %{alike} | FileCheck %s --check-prefix=ROUNDS
+// RUN: moe-run %t.so %{alike} | FileCheck %s --check-prefix=ROUNDS
+// ROUNDS: 9x1xi32={{\[1\]\[2\]\[0\]\[0\]\[1\]\[2\]\[1\]\[2\]\[0\]}}
+// ROUNDS: 9x1xi32={{\[2\]\[0\]\[2\]\[2\]\[1\]\[0\]\[1\]\[1\]\[0\]}}
+// ROUNDS: 9x1xi32={{\[1\]\[2\]\[2\]\[0\]\[1\]\[0\]\[1\]\[2\]\[0\]}}
 
 // What no auction can do is an error of the run, in the words of the reference.
 // DEFINE: %{share} = --function=two --input=3x2xf32=1
@@ -29,7 +37,7 @@
 func.func @five(%w: tensor<?x5xf32>, %s: tensor<?x5xf32>, %h: tensor<?x5xbf16>) -> (!k, !i, !i, !i) {
   %a, %i = grouped.assign %w by %s epsilon over 50.0 at_least 1.0e-4 rounds 100
       : (tensor<?x5xf32>, tensor<?x5xf32>) -> (!k, !i)
-  %b, %j = grouped.assign %w by %s epsilon over 8.0 at_least 0.25 rounds 1
+  %b, %j = grouped.assign %w by %s epsilon over 50.0 at_least 1.0e-4 rounds 2
       : (tensor<?x5xf32>, tensor<?x5xf32>) -> (!k, !i)
   %c, %l = grouped.assign %h by %h epsilon over 50.0 at_least 1.0e-4 rounds 100
       : (tensor<?x5xbf16>, tensor<?x5xbf16>) -> (!k, !i)
@@ -46,6 +54,16 @@ func.func @ties(%x: tensor<?x5xf32>) -> !i {
 func.func @one(%s: !k) -> (!k, !i) {
   %a, %i = grouped.assign %s by %s epsilon over 50.0 at_least 1.0e-4 rounds 100 : (!k, !k) -> (!k, !i)
   return %a, %i : !k, !i
+}
+
+func.func @rounds(%s: tensor<?x3xf32>) -> (!i, !i, !i) {
+  %a, %i = grouped.assign %s by %s epsilon over 50.0 at_least 1.0e-4 rounds 1
+      : (tensor<?x3xf32>, tensor<?x3xf32>) -> (!k, !i)
+  %b, %j = grouped.assign %s by %s epsilon over 50.0 at_least 1.0e-4 rounds 3
+      : (tensor<?x3xf32>, tensor<?x3xf32>) -> (!k, !i)
+  %c, %l = grouped.assign %s by %s epsilon over 50.0 at_least 1.0e-4 rounds 100
+      : (tensor<?x3xf32>, tensor<?x3xf32>) -> (!k, !i)
+  return %i, %j, %l : !i, !i, !i
 }
 
 func.func @two(%s: tensor<?x2xf32>) -> !i {
