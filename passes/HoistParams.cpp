@@ -122,7 +122,8 @@ public:
     for (Operation &op : entry.front().without_terminator())
       if (hoistable.contains(&op))
         for (Value result : op.getResults())
-          if (llvm::any_of(result.getUsers(),
+          if (!result.getType().isIntOrIndexOrFloat() && // numbers stay
+              llvm::any_of(result.getUsers(),
                            [&](Operation *user) { return stays(user); }))
             roots.push_back(result);
     for (auto [step, root] : llvm::enumerate(roots))

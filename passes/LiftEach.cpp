@@ -3,6 +3,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "passes/Lifting.h"
+#include "passes/LowerRouting.h"
 #include "passes/Rewriting.h"
 
 using namespace mlir;
@@ -72,6 +73,67 @@ LogicalResult Lifting::liftEach(Operation *op) {
   Operation *copy = builder.clone(*op, operands);
   copy->getResult(0).setType(type);
   return setStacked(copy->getResult(0));
+}
+
+/// Row i of expert e's table is row e * n + i of all tables end to end; a
+/// number that no table has is none here either.
+LogicalResult Lifting::liftGather(GatherOp op) {
+  if (!is(op.getIndices(), LiftKind::Rows) ||
+      tensorOf(op.getTable()).getRank() == 0)
+    return failure();
+  Location loc = op.getLoc();
+  grouped::PlanOp of = info(op.getIndices()).of;
+  RankedTensorType table = tensorOf(op.getTable());
+  SmallVector<ReassociationIndices> groups = {{0, 1}};
+  for (int64_t d = 1; d < table.getRank(); ++d)
+    groups.push_back({d + 1});
+  Value all = tensor::CollapseShapeOp::create(builder, loc, over(op.getTable()),
+                                              groups);
+  Type i64 = builder.getI64Type();
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getI64IntegerAttr(value));
+  };
+  Value rows, size; // of one table, and of all
+  if (table.isDynamicDim(0)) {
+    size = arith::IndexCastOp::create(builder, loc, i64,
+                                      TokensOp::create(builder, loc, all));
+    rows = arith::DivUIOp::create(builder, loc, size, constant(numExperts()));
+  } else {
+    rows = constant(table.getDimSize(0));
+    size = constant(table.getDimSize(0) * numExperts());
+  }
+  Value indices = over(op.getIndices()), expert = expertOfRow(of);
+  RankedTensorType type = tensorOf(indices);
+  if (type.getRank() > 1) {
+    SmallVector<int64_t> shape(type.getRank(), 1);
+    SmallVector<ReassociationIndices> column(1);
+    for (int64_t d = 0; d < type.getRank(); ++d)
+      column.front().push_back(d);
+    shape.front() = ShapedType::kDynamic;
+    expert = tensor::ExpandShapeOp::create(
+        builder, loc, tensorOf(expert).clone(shape), expert, column);
+    expert = BroadcastOp::create(builder, loc, expert, indices);
+  }
+  auto wide = [&](Value value) -> Value {
+    return value.getType() == i64
+               ? value
+               : arith::ExtSIOp::create(builder, loc, i64, value);
+  };
+  Value at = createMap(
+      builder, loc, {indices, expert}, i64, [&](ValueRange scalars) -> Value {
+        Value row = wide(scalars[0]);
+        Value first =
+            arith::MulIOp::create(builder, loc, wide(scalars[1]), rows);
+        Value inside = arith::CmpIOp::create(
+            builder, loc, arith::CmpIPredicate::ult, row, rows);
+        return arith::SelectOp::create(
+            builder, loc, inside,
+            arith::AddIOp::create(builder, loc, first, row), size);
+      });
+  set(op.getResult(), GatherOp::create(builder, loc, op.getType(), all, at),
+      LiftKind::Rows, of);
+  return success();
 }
 
 /// The number of an expert's rows, and tensors that have as many.

@@ -113,7 +113,7 @@ LogicalResult Lifting::lift(Operation *op) {
       })
       .Case<GatherOp>([&](GatherOp gather) {
         return is(gather.getTable(), LiftKind::Each)
-                   ? liftPick(gather, gather.getTable(), gather.getIndices())
+                   ? liftGather(gather)
                    : cloneIf(gather, is(gather.getTable(), LiftKind::Shared));
       })
       .Case<tensor::CollapseShapeOp>([&](tensor::CollapseShapeOp collapse) {
@@ -174,6 +174,19 @@ private:
   }
 };
 
+/// Moves out of a loop what is the same for all groups.
+void hoistShared(grouped::LoopOp loop) {
+  auto isOutside = [&](Value value) {
+    return !loop->isAncestor(value.getParentBlock()->getParentOp());
+  };
+  for (Region &body : loop.getBodies())
+    for (Operation &op :
+         llvm::make_early_inc_range(body.front().without_terminator()))
+      if (isPure(&op) && llvm::all_of(op.getOperands(), isOutside) &&
+          llvm::all_of(capturedScalars(&op), isOutside))
+        op.moveBefore(loop);
+}
+
 class LiftExperts : public moe::impl::LiftExpertsBase<LiftExperts> {
 public:
   void runOnOperation() override {
@@ -191,6 +204,7 @@ public:
     });
     while (!loops.empty())
       Lifting(loops.pop_back_val()).run(loops);
+    getOperation().walk(hoistShared);
   }
 };
 } // namespace

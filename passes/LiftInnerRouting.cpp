@@ -239,26 +239,24 @@ LogicalResult Lifting::liftLoop(grouped::LoopOp op) {
 }
 
 /// Values by inner expert: of the row, of its expert, or the same for all.
-LogicalResult Lifting::liftPick(Operation *op, Value values, Value ids) {
-  auto pick = dyn_cast<grouped::PickOp>(op);
+LogicalResult Lifting::liftPick(grouped::PickOp op) {
+  Value values = op.getValues();
   bool byRow = tensorOf(values).getRank() == 2;
-  if (!is(ids, LiftKind::Rows))
+  if (!is(op.getIds(), LiftKind::Rows))
     return failure();
-  if (pick && is(values, byRow ? LiftKind::Rows : LiftKind::Shared))
+  if (is(values, byRow ? LiftKind::Rows : LiftKind::Shared))
     return cloneIf(op, true);
-  // A gather by numbers of experts is a pick without empty slots.
-  if (byRow || !is(values, LiftKind::Each) || tensorOf(ids).getRank() != 2 ||
-      (!pick && !isFull(over(ids))))
+  if (byRow || !is(values, LiftKind::Each))
     return failure();
-  Location loc = op->getLoc();
-  grouped::PlanOp of = info(ids).of;
+  Location loc = op.getLoc();
+  grouped::PlanOp of = info(op.getIds()).of;
   RankedTensorType table = tensorOf(over(values));
   SmallVector<int64_t> shape = {ShapedType::kDynamic, table.getDimSize(1)};
   Value ofRow = GatherOp::create(builder, loc, table.clone(shape), over(values),
                                  expertOfRow(of));
-  Value picked = grouped::PickOp::create(
-      builder, loc, op->getResultTypes().front(), ofRow, over(ids));
-  set(op->getResult(0), picked, LiftKind::Rows, of);
+  Value picked = grouped::PickOp::create(builder, loc, op.getType(), ofRow,
+                                         over(op.getIds()));
+  set(op.getResult(), picked, LiftKind::Rows, of);
   return success();
 }
 
@@ -357,9 +355,7 @@ LogicalResult Lifting::liftRouting(Operation *op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<grouped::PlanOp>([&](auto plan) { return liftPlan(plan); })
       .Case<grouped::LoopOp>([&](auto inner) { return liftLoop(inner); })
-      .Case<grouped::PickOp>([&](auto pick) {
-        return liftPick(pick, pick.getValues(), pick.getIds());
-      })
+      .Case<grouped::PickOp>([&](auto pick) { return liftPick(pick); })
       .Case<grouped::LimitOp>([&](auto limit) { return liftLimit(limit); })
       .Case<grouped::TakeOp, grouped::AssignOp>(
           [&](auto choice) { return liftBySegment(choice); })

@@ -71,6 +71,7 @@ private:
 
   // LiftEach.cpp
   mlir::LogicalResult liftEach(mlir::Operation *op);
+  mlir::LogicalResult liftGather(GatherOp op);
   mlir::LogicalResult liftShape(mlir::Operation *op);
   /// What loop results stacked by expert become, or null.
   mlir::Value stacked(mlir::Value value);
@@ -93,8 +94,7 @@ private:
   mlir::LogicalResult liftLookup(GatherOp op);
   mlir::LogicalResult liftCombine(grouped::CombineOp op);
   mlir::LogicalResult liftLoop(grouped::LoopOp op);
-  mlir::LogicalResult liftPick(mlir::Operation *op, mlir::Value values,
-                               mlir::Value ids);
+  mlir::LogicalResult liftPick(grouped::PickOp op);
   mlir::LogicalResult liftLimit(grouped::LimitOp op);
   template <typename Choice> mlir::LogicalResult liftBySegment(Choice op);
   mlir::LogicalResult liftCapacity(CapacityOp op);

@@ -155,9 +155,29 @@ def LiftExperts : Pass<"moe-lift-experts", "::mlir::func::FuncOp"> {
     the ops that make it; the rest is lifted. The loop over one expert alone disappears in any case: its rows are all rows.
 
     A region whose rows depend on an op that mixes rows (a reduction over rows, `linalg`, an op unknown here), or that yields
-    per-expert tensors alone, stays a loop over experts, with what is inside: slower, and right.
+    per-expert tensors alone, stays a loop over experts, with what is inside: slower, and right. What is the same for all experts moves out of it.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def FoldTransposes : Pass<"moe-fold-transposes", "::mlir::func::FuncOp"> {
+  let summary = "a linalg operation reads a transposed tensor through its own indexing map";
+  let description = [{
+    So that a sum over rows reads them where they are, and no tensor has rows as its columns.
+
+    Before:
+    ```
+    %t = linalg.transpose ins(%d : tensor<?x32xf32>) outs(%e : tensor<32x?xf32>) permutation = [1, 0]
+    %s = linalg.matmul ins(%t, %x : tensor<32x?xf32>, tensor<?x64xf32>) outs(%z : tensor<32x64xf32>) -> tensor<32x64xf32>
+    ```
+    After:
+    ```
+    // maps (s, n, t) -> (t, s), (t, n), (s, n)
+    %s = linalg.generic ... ins(%d, %x : tensor<?x32xf32>, tensor<?x64xf32>) outs(%z : tensor<32x64xf32>) ...
+    ```
+    Whatever else reads the transposed tensor still does.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
 def LowerLinear : Pass<"moe-lower-linear", "::mlir::func::FuncOp"> {
@@ -360,8 +380,7 @@ def VerifyGrouped : Pass<"moe-verify-grouped", "::mlir::ModuleOp"> {
   let summary = "checks that a module is in the form that the phases below expect";
   let description = [{
     Every function is an entry with a body or a prepare step; an entry's inputs come before its constants; no op of
-    level 1 is left that `moe-to-grouped` should have lowered, no control flow, and no packing (it depends on inputs then, which
-    only arithmetic on rows may).
+    level 1 is left that `moe-to-grouped` should have lowered, and no control flow.
   }];
 }
 

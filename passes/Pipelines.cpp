@@ -47,34 +47,37 @@ void moe::buildMoeToGrouped(OpPassManager &module, StringRef weightsFormat) {
   // 5. Arithmetic on rows like any other for the fusions below.
   function.addPass(createLowerLosses());
   cleanup(function);
-  // 6. Expert regions first: what a region shares with all experts becomes a
+  // 6. Before loops are looked at: only the first dimension of a tensor counts
+  // rows below.
+  function.addPass(createFoldTransposes());
+  // 7. Expert regions first: what a region shares with all experts becomes a
   // dense linear, ...
   function.addPass(createLiftExperts());
-  // 7. ... which is lowered here with the router's and the shared expert's.
+  // 8. ... which is lowered here with the router's and the shared expert's.
   function.addPass(createLowerLinear());
-  // 8. Before pairing, which compares rows: two matmuls of one dispatch must
+  // 9. Before pairing, which compares rows: two matmuls of one dispatch must
   // look alike.
   function.addPass(createFuseGather());
-  // 9. Before epilogues: silu(gate) * up can only be fused where both
+  // 10. Before epilogues: silu(gate) * up can only be fused where both
   // accumulators are.
   function.addPass(createPairGateUp());
-  // 10. Before combine: after it rows are tokens, and an expression over rows
+  // 11. Before combine: after it rows are tokens, and an expression over rows
   // of experts is too late.
   function.addPass(createFuseEpilogue());
-  // 11. Last of the fusions: it needs a matmul whose only reader is the sum.
+  // 12. Last of the fusions: it needs a matmul whose only reader is the sum.
   function.addPass(createFuseCombine());
-  // 12. Unused conversions and views must not become steps of their own.
+  // 13. Unused conversions and views must not become steps of their own.
   cleanup(function);
-  // 13. After pairing, which gives gate and up one type, and before packing
+  // 14. After pairing, which gives gate and up one type, and before packing
   // leaves the entry.
   if (!weightsFormat.empty())
     module.addNestedPass<func::FuncOp>(
         createQuantizeWeights({weightsFormat.str()}));
-  // 14. When the entry is final: one step for each packed weight that the
+  // 15. When the entry is final: one step for each packed weight that the
   // fusions left.
   module.addPass(createHoistParams());
   cleanup(module);
-  // 15. What is left must be what the phases below can take.
+  // 16. What is left must be what the phases below can take.
   module.addPass(createVerifyGrouped());
 }
 
@@ -82,7 +85,8 @@ void moe::registerPipelines() {
   struct Options : PassPipelineOptions<Options> {
     Option<std::string> weightsFormat{
         *this, "weights-format",
-        llvm::cl::desc("q8, q4: weights of experts become 8-bit or 4-bit entries")};
+        llvm::cl::desc(
+            "q8, q4: weights of experts become 8-bit or 4-bit entries")};
   };
   PassPipelineRegistration<Options>(
       "moe-to-grouped",

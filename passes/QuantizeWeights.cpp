@@ -11,6 +11,20 @@ namespace moe {
 #include "passes/Passes.h.inc"
 } // namespace moe
 
+/// What is computed from inputs is packed in every call, as it is.
+static bool dependsOnInputs(Value value, DenseSet<Value> &seen) {
+  if (!seen.insert(value).second)
+    return false;
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    auto function = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
+    return !function ||
+           !function.getArgAttr(argument.getArgNumber(), "moe.param");
+  }
+  return llvm::any_of(value.getDefiningOp()->getOperands(), [&](Value operand) {
+    return dependsOnInputs(operand, seen);
+  });
+}
+
 namespace {
 class QuantizeWeights : public moe::impl::QuantizeWeightsBase<QuantizeWeights> {
 public:
@@ -19,7 +33,8 @@ public:
   LogicalResult initialize(MLIRContext *context) override {
     if (format != "q8" && format != "q4")
       return emitError(UnknownLoc::get(context))
-             << "quantises weights to '" << format << "', expected 'q8' or 'q4'";
+             << "quantises weights to '" << format
+             << "', expected 'q8' or 'q4'";
     return success();
   }
 
@@ -30,7 +45,11 @@ public:
         auto matmul = dyn_cast<grouped::MatmulOp>(user);
         return matmul && matmul.getOffsets();
       });
-      if (!ofExperts || pack->use_empty())
+      DenseSet<Value> seen;
+      if (!ofExperts || pack->use_empty() ||
+          llvm::any_of(pack.getWeights(), [&](Value weight) {
+            return dependsOnInputs(weight, seen);
+          }))
         return;
       grouped::PackedType type = pack.getPacked().getType();
       pack.getPacked().setType(grouped::PackedType::get(

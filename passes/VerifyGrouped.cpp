@@ -61,23 +61,18 @@ private:
                << number << " behind its constants, expected inputs first";
       constants |= constant;
     }
-    WalkResult walk = entry.getBody().walk<WalkOrder::PreOrder>([](Operation
-                                                                       *op) {
-      if (isa<grouped::PackOp>(op)) {
-        op->emitOpError(
-            "packs weights that depend on inputs; only params can be packed");
-        return WalkResult::interrupt();
-      }
-      if (isa<grouped::MatmulOp>(op) && !capturedScalars(op).empty()) {
-        op->emitOpError("has an epilogue that uses a value from outside, "
-                        "expected an operand of with(...)");
-        return WalkResult::interrupt();
-      }
-      if (isLevelTwo(op))
-        return WalkResult::advance();
-      op->emitOpError("cannot be lowered to grouped rows");
-      return WalkResult::interrupt();
-    });
+    WalkResult walk =
+        entry.getBody().walk<WalkOrder::PreOrder>([](Operation *op) {
+          if (isa<grouped::MatmulOp>(op) && !capturedScalars(op).empty()) {
+            op->emitOpError("has an epilogue that uses a value from outside, "
+                            "expected an operand of with(...)");
+            return WalkResult::interrupt();
+          }
+          if (isLevelTwo(op))
+            return WalkResult::advance();
+          op->emitOpError("cannot be lowered to grouped rows");
+          return WalkResult::interrupt();
+        });
     return failure(walk.wasInterrupted());
   }
 };

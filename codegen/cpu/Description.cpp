@@ -104,7 +104,7 @@ Json FunctionDescriber::tensor(Value value) {
   if (!type)
     return {{"dtype", dtype(value.getType())}, {"shape", shape}};
   for (auto [d, size] : llvm::enumerate(type.getShape())) {
-    Extent rows = extents.of(value);
+    Extent rows = extents.size(value, d);
     if (!ShapedType::isDynamic(size))
       shape.push_back(size);
     else if (rows.kind == Extent::Kind::Constant)

@@ -75,7 +75,8 @@ void FunctionEmitter::readSizes() {
   const Extents &extents = schedule.extents();
   for (unsigned symbol = 0; symbol < extents.numSymbols(); ++symbol)
     frame.symbols.push_back(argumentSize(frame, function.getArgument(1),
-                                         extents.argumentOf(symbol), 0));
+                                         extents.argumentOf(symbol).first,
+                                         extents.argumentOf(symbol).second));
   Value threads = frame.toIndex(contextField(frame, ContextField::Threads));
   frame.threads = frame.max(threads, frame.constant(1));
   workspace = layOutWorkspace(frame);

@@ -80,9 +80,25 @@ FailureOr<Extent> Extents::cutRows(tensor::ExtractSliceOp op) {
   return *size;
 }
 
+static LogicalResult refuseInner(Operation *op, Value operand) {
+  return op->emitOpError("reads a ")
+         << operand.getType()
+         << ": only the first dimension may be dynamic in CPU code";
+}
+
 /// expand_shape, collapse_shape, extract_slice, transpose, cast, split.
 LogicalResult Extents::visitReshape(Operation *op) {
   Value source = op->getOperand(0), result = op->getResult(0);
+  if (unsigned inner = innerRows(source.getType())) {
+    auto collapse = dyn_cast<tensor::CollapseShapeOp>(op);
+    if (!collapse || collapse.getReassociationIndices()[0].back() != inner)
+      return refuseInner(op, source);
+    Extent rows = size(source, inner);
+    for (unsigned d = 0; d < inner; ++d)
+      rows.factor *= typeOf(source).getDimSize(d);
+    set(result, rows);
+    return success();
+  }
   if (!isRowTensor(source) && !isRowTensor(result))
     return success();
   Extent rows = of(source);
@@ -224,6 +240,9 @@ LogicalResult Extents::visit(Operation *op) {
           tensor::ExtractSliceOp, tensor::CastOp, linalg::TransposeOp,
           moe::SplitOp>(op))
     return visitReshape(op);
+  for (Value operand : op->getOperands())
+    if (innerRows(operand.getType()))
+      return refuseInner(op, operand);
   if (auto matmul = dyn_cast<grouped::MatmulOp>(op))
     return visitMatmul(matmul);
   if (auto loop = dyn_cast<grouped::LoopOp>(op))

@@ -16,6 +16,14 @@ int64_t rowElements(RankedTensorType type) {
   return elements;
 }
 
+unsigned innerRows(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor || tensor.getNumDynamicDims() != 1 || tensor.isDynamicDim(0))
+    return 0;
+  return llvm::find_if(tensor.getShape(), ShapedType::isDynamic) -
+         tensor.getShape().begin();
+}
+
 Extent Extents::resolve(Extent extent) const {
   if (extent.kind != Extent::Kind::Input)
     return extent;
@@ -40,6 +48,12 @@ Extent Extents::of(Value tensor) const {
   if (!type.isDynamicDim(0))
     return Extent::constant(type.getDimSize(0));
   return resolve(known.at(tensor));
+}
+
+Extent Extents::size(Value tensor, unsigned d) const {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  return type.isDynamicDim(d) ? resolve(known.at(tensor))
+                              : Extent::constant(type.getDimSize(d));
 }
 
 unsigned Extents::planNumber(grouped::PlanOp plan) const {
@@ -160,7 +174,7 @@ LogicalResult Extents::finishChecks() {
 
 LogicalResult Extents::finish(func::FuncOp function) {
   SmallVector<unsigned> roots(parents.size());
-  SmallVector<unsigned> arguments;
+  SmallVector<std::pair<unsigned, unsigned>> arguments;
   unsigned seen = 0;
   for (BlockArgument argument : function.getArguments()) {
     auto found = known.find(argument);
@@ -169,7 +183,8 @@ LogicalResult Extents::finish(func::FuncOp function) {
     unsigned id = found->second.id;
     if (parents[id] == id && !sizes[id]) {
       roots[id] = seen++;
-      arguments.push_back(argument.getArgNumber());
+      arguments.push_back(
+          {argument.getArgNumber(), innerRows(argument.getType())});
     }
   }
   numbers = std::move(roots);
@@ -183,6 +198,10 @@ LogicalResult Extents::finish(func::FuncOp function) {
     if (!hasForm(value.getType()))
       return leave.emitOpError("returns ")
              << value.getType() << " as result " << i << forms;
+    if (innerRows(value.getType()))
+      return leave.emitOpError("returns ")
+             << value.getType() << " as result " << i
+             << ": only the first dimension may be dynamic in CPU code";
     Extent rows = of(value);
     bool input = rows.kind == Extent::Kind::Input && rows.factor == 1 &&
                  rows.divisor == 1;
@@ -206,10 +225,10 @@ LogicalResult Extents::addArgument(BlockArgument argument) {
   auto type = dyn_cast<RankedTensorType>(argument.getType());
   if (!type || type.getRank() == 0)
     return success();
-  if (llvm::any_of(type.getShape().drop_front(), ShapedType::isDynamic))
-    return refuse() << ": only the first dimension may be dynamic in CPU code";
-  if (!type.isDynamicDim(0))
+  if (type.hasStaticShape())
     return success();
+  if (type.getNumDynamicDims() > 1)
+    return refuse() << ": only one dimension may be dynamic in CPU code";
   unsigned id = parents.size();
   parents.push_back(id);
   sizes.emplace_back();

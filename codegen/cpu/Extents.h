@@ -50,12 +50,16 @@ struct RowCheck {
 class Extents {
 public:
   /// Fails with a diagnostic where row counts contradict each other, or where
-  /// another dimension than the first is dynamic. Inputs with a dynamic size
-  /// that can only be one number have that size from then on.
+  /// another dimension than the first is dynamic. (Arguments may have fixed
+  /// ones before it; they are collapsed before anything reads them.) Inputs
+  /// with a dynamic size that can only be one number have that size from then
+  /// on.
   static mlir::FailureOr<Extents> analyse(mlir::func::FuncOp function);
 
   /// Rows of a tensor of this function; 1 for rank 0 and for numbers.
   Extent of(mlir::Value tensor) const;
+  /// Dimension `d`: the rows, a constant, or an argument's dynamic one.
+  Extent size(mlir::Value tensor, unsigned d) const;
   /// The plan whose filled slots `extent` counts (kind Grouped).
   grouped::PlanOp plan(Extent extent) const { return plans[extent.id]; }
   llvm::ArrayRef<grouped::PlanOp> allPlans() const { return plans; }
@@ -64,8 +68,10 @@ public:
   unsigned numSymbols() const { return symbolArguments.size(); }
   /// What the code has to check, since only a call knows it.
   llvm::ArrayRef<RowCheck> checks() const { return rowChecks; }
-  /// An argument whose dimension 0 is the symbol.
-  unsigned argumentOf(unsigned symbol) const { return symbolArguments[symbol]; }
+  /// An argument, and which of its dimensions is the symbol.
+  std::pair<unsigned, unsigned> argumentOf(unsigned symbol) const {
+    return symbolArguments[symbol];
+  }
 
 private:
   mlir::LogicalResult visit(mlir::Operation *op);
@@ -104,7 +110,7 @@ private:
   llvm::SmallVector<unsigned> parents;             // union-find over inputs
   llvm::SmallVector<std::optional<int64_t>> sizes; // of roots that are bound
   llvm::SmallVector<unsigned> numbers; // of the roots, after analysis
-  llvm::SmallVector<unsigned> symbolArguments;
+  llvm::SmallVector<std::pair<unsigned, unsigned>> symbolArguments;
   llvm::SmallVector<grouped::PlanOp> plans;
   llvm::SmallVector<RowCheck> rowChecks;
   unsigned loops = 0;
@@ -113,6 +119,10 @@ private:
 
 /// Static elements of one row: the product of all dimensions but the first.
 int64_t rowElements(mlir::RankedTensorType type);
+
+/// The number of an argument's dynamic dimension if fixed ones stand before it,
+/// otherwise 0.
+unsigned innerRows(mlir::Type type);
 
 } // namespace moe::cpu
 

@@ -11,9 +11,11 @@ namespace moe::cpu {
 
 SmallVector<int64_t> denseStrides(RankedTensorType type, int64_t rowStride) {
   SmallVector<int64_t> strides(type.getRank(), 1);
+  int64_t inner = innerRows(type);
   for (int64_t d = type.getRank() - 2; d >= 0; --d)
-    strides[d] = strides[d + 1] * type.getDimSize(d + 1);
-  if (!strides.empty())
+    strides[d] = d < inner ? ShapedType::kDynamic
+                           : strides[d + 1] * type.getDimSize(d + 1);
+  if (!strides.empty() && inner == 0)
     strides[0] = rowStride;
   return strides;
 }
@@ -58,7 +60,8 @@ static FailureOr<Layout> collapse(Layout source,
         continue;
       if (source.strides[inner] != expected)
         return failure();
-      expected *= shape[inner];
+      expected = ShapedType::isDynamic(shape[inner]) ? ShapedType::kDynamic
+                                                     : expected * shape[inner];
     }
     result.strides.push_back(stride);
   }

@@ -1,5 +1,5 @@
-// A loop nest with one element at a time: general, not fast. Rows run in
-// parallel where the indexing maps allow it.
+// A loop nest with one element at a time, for what vectors cannot walk:
+// general, not fast. Rows run in parallel where the indexing maps allow it.
 
 #include "codegen/cpu/Linalg.h"
 
@@ -19,9 +19,7 @@ static bool isTensor(Value value) {
   return isa<RankedTensorType>(value.getType());
 }
 
-/// The operand and dimension that give the length of a loop.
-static std::pair<OpOperand *, unsigned> lengthOf(linalg::LinalgOp op,
-                                                 unsigned loop) {
+std::pair<OpOperand *, unsigned> lengthOf(linalg::LinalgOp op, unsigned loop) {
   for (OpOperand &operand : op->getOpOperands())
     if (isTensor(operand.get()))
       for (auto [d, index] :
@@ -76,6 +74,13 @@ bool readsInit(linalg::LinalgOp op, OpOperand &init) {
          !init.get().getDefiningOp<tensor::EmptyOp>();
 }
 
+Value sizeOf(Frame &f, Value tensor, unsigned dimension) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  return type.isDynamicDim(dimension)
+             ? f.extent(f.schedule.extents().of(tensor))
+             : f.constant(type.getDimSize(dimension));
+}
+
 namespace {
 struct LinalgEmitter {
   Frame &f;
@@ -102,13 +107,6 @@ struct LinalgEmitter {
     return result;
   }
 
-  Value size(Value tensor, unsigned dimension) {
-    auto type = cast<RankedTensorType>(tensor.getType());
-    return type.isDynamicDim(dimension)
-               ? f.extent(f.schedule.extents().of(tensor))
-               : f.constant(type.getDimSize(dimension));
-  }
-
   /// body(indices) for all elements of a tensor, or of its row.
   void forElements(Value tensor, Value row, SmallVector<Value> &at,
                    llvm::function_ref<void()> body) {
@@ -123,7 +121,7 @@ struct LinalgEmitter {
     if (d == 0 && row)
       next(row);
     else
-      f.loop(f.constant(0), size(tensor, d), next);
+      f.loop(f.constant(0), sizeOf(f, tensor, d), next);
   }
 
   void copyInit(OpOperand &init, Value row) {
@@ -148,7 +146,7 @@ struct LinalgEmitter {
     if (row && loop == rows)
       return next(row);
     auto [operand, dimension] = lengthOf(op, loop);
-    f.loop(f.constant(0), size(operand->get(), dimension), next);
+    f.loop(f.constant(0), sizeOf(f, operand->get(), dimension), next);
   }
 
   /// Vectors of one lane share the code of row operations.
@@ -198,10 +196,12 @@ struct LinalgEmitter {
 };
 } // namespace
 
-void emitLinalg(Frame &f, linalg::LinalgOp op, Value row) {
-  LinalgEmitter emitter{f, op, rowLoop(op), {}};
+void emitLinalg(Frame &f, linalg::LinalgOp op, Value row, const Team *team) {
   if (row && f.ref(op->getResult(0)).groupRows)
     row = f.sub(row, f.groupBegin);
+  if (vectorLoop(op))
+    return emitLinalgTiles(f, op, row, team);
+  LinalgEmitter emitter{f, op, rowLoop(op), {}};
   for (OpOperand &init : op.getDpsInitsMutable())
     emitter.copyInit(init, row);
   emitter.loops(0, row);

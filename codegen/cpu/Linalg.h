@@ -3,7 +3,7 @@
 #ifndef MOE_CODEGEN_CPU_LINALG_H
 #define MOE_CODEGEN_CPU_LINALG_H
 
-#include "codegen/cpu/Frame.h"
+#include "codegen/cpu/Team.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
@@ -24,8 +24,26 @@ bool walksRows(mlir::linalg::LinalgOp op, mlir::OpOperand &input,
 /// Whether anything reads what `init` holds.
 bool readsInit(mlir::linalg::LinalgOp op, mlir::OpOperand &init);
 
-/// One row of the results, or everything if `row` is null.
-void emitLinalg(Frame &frame, mlir::linalg::LinalgOp op, mlir::Value row);
+/// The operand and dimension that give the length of a loop.
+std::pair<mlir::OpOperand *, unsigned> lengthOf(mlir::linalg::LinalgOp op,
+                                                unsigned loop);
+mlir::Value sizeOf(Frame &frame, mlir::Value tensor, unsigned dimension);
+
+/// The parallel loop of static length that walks the last dimension of every
+/// result and of the inputs that use it, so that its elements lie side by side.
+std::optional<unsigned> vectorLoop(mlir::linalg::LinalgOp op);
+
+/// Whether it has such a loop, and its sums are over rows and nothing else.
+bool sumsOverRows(mlir::linalg::LinalgOp op);
+
+/// One row of the results, or everything if `row` is null; with a team, what
+/// this thread does of everything.
+void emitLinalg(Frame &frame, mlir::linalg::LinalgOp op, mlir::Value row,
+                const Team *team = nullptr);
+
+/// The same for an operation with a vector loop, LinalgTiles.cpp.
+void emitLinalgTiles(Frame &frame, mlir::linalg::LinalgOp op, mlir::Value row,
+                     const Team *team);
 
 } // namespace moe::cpu
 

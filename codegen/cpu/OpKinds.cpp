@@ -74,6 +74,16 @@ static bool flows(Operation *op) {
          llvm::all_of(op->getResultTypes(), isHandedOn);
 }
 
+static bool isInLoop(Operation *op) {
+  return op->getParentOfType<grouped::LoopOp>() != nullptr;
+}
+
+/// Columns are worth dividing among threads if they are several cache lines.
+static OpKind overRows(Operation *op, RankedTensorType input) {
+  return rowElements(input) < 32 || isInLoop(op) ? OpKind::Serial
+                                                 : OpKind::Team;
+}
+
 OpKind kindOf(Operation *op) {
   if (needsWideMath(op))
     return OpKind::Unsupported;
@@ -102,6 +112,8 @@ OpKind kindOf(Operation *op) {
   if (auto structured = dyn_cast<linalg::LinalgOp>(op)) {
     if (!isSupportedLinalg(structured))
       return OpKind::Unsupported;
+    if (sumsOverRows(structured))
+      return isInLoop(op) ? OpKind::Serial : OpKind::Team;
     return rowLoop(structured) ? OpKind::Row : OpKind::Serial;
   }
   if (isa<scf::ForOp, scf::WhileOp, scf::IfOp>(op))
@@ -119,9 +131,15 @@ OpKind kindOf(Operation *op) {
           SegmentSizeOp>(op))
     return OpKind::Serial;
   if (auto reduce = dyn_cast<ReduceOp>(op))
-    return reduce.getDimension() == 0 ? OpKind::Serial : OpKind::Row;
+    return reduce.getDimension() == 0
+               ? overRows(op,
+                          cast<RankedTensorType>(reduce.getInput().getType()))
+               : OpKind::Row;
   if (auto softmax = dyn_cast<SoftmaxOp>(op))
-    return softmax.getReducedDimension() == 0 ? OpKind::Serial : OpKind::Row;
+    return softmax.getReducedDimension() == 0
+               ? overRows(op,
+                          cast<RankedTensorType>(softmax.getInput().getType()))
+               : OpKind::Row;
   if (auto norm = dyn_cast<RmsNormOp>(op))
     return norm.getInput().getType().getRank() > 1 ? OpKind::Row
                                                    : OpKind::Unsupported;

@@ -117,7 +117,7 @@ static void emitTeamPhase(Frame &f, const Step &step, Value thread) {
   if (isa<grouped::AssignOp>(step.op))
     emitAssign(team, step);
   else
-    emitTake(team, step);
+    emitTeam(team, step);
 }
 
 static void emitPhase(Frame &f, const Phase &phase, Value thread) {

@@ -163,7 +163,17 @@ void emitReduceRow(Frame &f, ReduceOp op, Value row) {
   });
 }
 
-void emitReduceOverRows(Frame &f, ReduceOp op) {
+/// All columns, or those of this thread of the team.
+static void
+columnsOf(Frame &f, const Team *team, int64_t count,
+          llvm::function_ref<void(Value column, int64_t lanes)> body) {
+  if (team)
+    team->columns(count, body);
+  else
+    f.columns(count, body);
+}
+
+void emitReduceOverRows(Frame &f, ReduceOp op, const Team *team) {
   Ref in = f.ref(op.getInput()), out = f.ref(op.getResult());
   Reducer reducer{f, op.getKind(), wideType(in.type)};
   auto [begin, end] = f.rowRange(op.getInput());
@@ -173,7 +183,7 @@ void emitReduceOverRows(Frame &f, ReduceOp op) {
   Ref flat = out;
   flat.layout = start;
   Value to = f.rowAddress(flat, f.constant(0));
-  f.columns(in.rowElements, [&](Value column, int64_t lanes) {
+  columnsOf(f, team, in.rowElements, [&](Value column, int64_t lanes) {
     Value total = reducer.column(
         in, begin, end,
         [&](Value row) { return f.add(f.rowAddress(in, row), column); }, lanes,
@@ -229,29 +239,30 @@ void emitSoftmaxRow(Frame &f, SoftmaxOp op, Value row) {
   });
 }
 
-void emitSoftmaxOverRows(Frame &f, SoftmaxOp op) {
+void emitSoftmaxOverRows(Frame &f, SoftmaxOp op, const Team *team) {
   Ref in = f.ref(op.getInput()), out = f.ref(op.getResult());
   Type wide = wideType(in.type);
   Reducer max{f, Reduction::Max, wide}, sum{f, Reduction::Sum, wide};
   auto [begin, end] = f.rowRange(op.getInput());
-  f.columns(in.rowElements, [&, begin = begin, end = end](Value column,
-                                                          int64_t lanes) {
-    auto at = [&](const Ref &ref) {
-      return [&f, &ref, column](Value row) {
-        return f.add(f.rowAddress(ref, row), column);
-      };
-    };
-    Value top = max.column(in, begin, end, at(in), lanes, same);
-    Value total = sum.column(in, begin, end, at(in), lanes,
+  columnsOf(f, team, in.rowElements,
+            [&, begin = begin, end = end](Value column, int64_t lanes) {
+              auto at = [&](const Ref &ref) {
+                return [&f, &ref, column](Value row) {
+                  return f.add(f.rowAddress(ref, row), column);
+                };
+              };
+              Value top = max.column(in, begin, end, at(in), lanes, same);
+              Value total =
+                  sum.column(in, begin, end, at(in), lanes,
                              [&](Value x) { return expOfDistance(f, x, top); });
-    f.loop(begin, end, [&](Value row) {
-      Value x = sum.widen(f.load(in, at(in)(row), lanes));
-      Value y = arith::DivFOp::create(f.builder, f.loc,
-                                      expOfDistance(f, x, top), total);
-      f.store(out, at(out)(row), convertNumber(f.builder, f.loc, y, out.type),
-              lanes);
-    });
-  });
+              f.loop(begin, end, [&](Value row) {
+                Value x = sum.widen(f.load(in, at(in)(row), lanes));
+                Value y = arith::DivFOp::create(
+                    f.builder, f.loc, expOfDistance(f, x, top), total);
+                f.store(out, at(out)(row),
+                        convertNumber(f.builder, f.loc, y, out.type), lanes);
+              });
+            });
 }
 
 void emitRmsNormRow(Frame &f, RmsNormOp op, Value row) {

@@ -3,7 +3,7 @@
 #ifndef MOE_CODEGEN_CPU_ROWS_H
 #define MOE_CODEGEN_CPU_ROWS_H
 
-#include "codegen/cpu/Frame.h"
+#include "codegen/cpu/Team.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -29,8 +29,10 @@ void emitBroadcastRow(Frame &frame, BroadcastOp op, mlir::Value row);
 void emitSoftmaxRow(Frame &frame, SoftmaxOp op, mlir::Value row);
 void emitRmsNormRow(Frame &frame, RmsNormOp op, mlir::Value row);
 void emitReduceRow(Frame &frame, ReduceOp op, mlir::Value row);
-void emitSoftmaxOverRows(Frame &frame, SoftmaxOp op);
-void emitReduceOverRows(Frame &frame, ReduceOp op);
+// Columns are divided among a team, or all this thread's.
+void emitSoftmaxOverRows(Frame &frame, SoftmaxOp op,
+                         const Team *team = nullptr);
+void emitReduceOverRows(Frame &frame, ReduceOp op, const Team *team = nullptr);
 
 // RowMove.cpp: from other rows.
 void emitCopyRow(Frame &frame, const Step &step, mlir::Value row);

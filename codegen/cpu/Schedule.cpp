@@ -308,7 +308,7 @@ FailureOr<Schedule> Scheduler::run() {
     if (auto type = dyn_cast<RankedTensorType>(argument.getType())) {
       storage.element = type.getElementType();
       storage.rows = extents.of(argument);
-      storage.rowStride = rowElements(type);
+      storage.rowStride = innerRows(type) ? 0 : rowElements(type);
       layout.strides = denseStrides(type, storage.rowStride);
     } else if (isa<grouped::PackedType>(argument.getType())) {
       storage.element = IntegerType::get(function.getContext(), 8);

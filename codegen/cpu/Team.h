@@ -19,7 +19,13 @@ struct Team {
   void each(mlir::Value count, Frame::Body body) const;
   /// This thread's part [first, second) of [0, count), cut at multiples of 16.
   std::pair<mlir::Value, mlir::Value> part(mlir::Value count) const;
+  /// As Frame::columns, for this thread's part of the columns.
+  void columns(int64_t count,
+               llvm::function_ref<void(mlir::Value, int64_t)> body) const;
 };
+
+/// A step of kind Team.
+void emitTeam(const Team &team, const Step &step);
 
 /// grouped.take, Take.cpp.
 void emitTake(const Team &team, const Step &step);

@@ -117,3 +117,24 @@ func.func @round(%x: tensor<?x6xf32>, %n: index, %c: i1, %w: tensor<6x6xf32> {mo
   }
   return %y : tensor<?x6xf32>
 }
+
+// -----
+// A step makes tensors: a number, here of a param's rows, stays, and may stand inside of a step.
+// CHECK-LABEL: func.func private @not_numbers_prepare0(
+// CHECK:         tensor.extract
+// CHECK:         grouped.pack
+// CHECK-NOT:   prepare1
+// CHECK-LABEL: func.func @not_numbers(
+// CHECK:         tensor.extract
+func.func @not_numbers(%x: tensor<?x6xf32>, %w: tensor<6x6xf32> {moe.param = "w"}, %s: tensor<1xf32> {moe.param = "s"}) -> (tensor<?x6xf32>, f32) {
+  %zero = arith.constant 0 : index
+  %f = tensor.extract %s[%zero] : tensor<1xf32>
+  %b = moe.broadcast %f like %w : f32, tensor<6x6xf32>
+  %v = arith.mulf %w, %b : tensor<6x6xf32>
+  %p = grouped.pack %v : tensor<6x6xf32> -> !grouped.packed<1x6x6xf32, 1>
+  %m = grouped.matmul %x weights %p : (tensor<?x6xf32>, !grouped.packed<1x6x6xf32, 1>) -> tensor<?x6xf32> {
+  ^bb0(%a: f32):
+    grouped.yield rows(%a : f32)
+  }
+  return %m, %f : tensor<?x6xf32>, f32
+}

@@ -208,6 +208,58 @@ func.func @not_capacities_of_segments(%ids: !k, %seq: !i, %w: tensor<?x2xf32>) -
 !x = tensor<?x6xf32>
 !i = tensor<?xi32>
 !k = tensor<?x2xi32>
+// Rows of an expert's own table are rows of all tables end to end; a number that is wrong stays wrong.
+// CHECK-LABEL: func.func @lifts_gathers(
+// CHECK-SAME:    %{{.*}}: tensor<?x2xi32>, %[[R:.*]]: tensor<?xi32>, %[[T:.*]]: tensor<5x?x6xf32>
+// CHECK-DAG:     %[[ALL:.*]] = tensor.collapse_shape %[[T]] {{.*}} : tensor<5x?x6xf32> into tensor<?x6xf32>
+// CHECK-DAG:     %[[N:.*]] = moe.tokens %[[ALL]]
+// CHECK-DAG:     %[[SIZE:.*]] = arith.index_cast %[[N]]
+// CHECK-DAG:     %[[ROWS:.*]] = arith.divui %[[SIZE]]
+// CHECK-DAG:     %[[E:.*]] = moe.gather %{{.*}} at %{{.*}} : tensor<?xi32>, tensor<?xi32>
+// CHECK:         %[[AT:.*]] = moe.map (%{{.*}} = %[[R]], %{{.*}} = %[[E]])
+// CHECK:           arith.muli %{{.*}}, %[[ROWS]]
+// CHECK:           arith.cmpi ult, %{{.*}}, %[[ROWS]]
+// CHECK:           arith.select %{{.*}}, %{{.*}}, %[[SIZE]]
+// CHECK:         moe.gather %[[ALL]] at %[[AT]]
+func.func @lifts_gathers(%ids: !k, %r: !i, %table: tensor<5x?x6xf32>) -> !x {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 5 : !k -> tensor<6xi32>, !i, !i, !k
+  %y = grouped.loop over %offsets rows(%r) each(%table) bounds [0, 5] counts [1]
+      : (tensor<6xi32>, !i, tensor<5x?x6xf32>) -> !x {
+  ^bb0(%t: !i, %own: !x):
+    %s = moe.gather %own at %t : !x, !i -> !x
+    grouped.yield rows(%s : !x)
+  }
+  return %y : !x
+}
+
+// -----
+!x = tensor<?x6xf32>
+!i = tensor<?xi32>
+!k = tensor<?x2xi32>
+// What is the same for all experts is computed once, before the loop that stays.
+// CHECK-LABEL: func.func @hoists_what_is_shared(
+// CHECK:         %[[S:.*]] = moe.softmax %{{.*}} : tensor<3x6xf32>
+// CHECK-NEXT:    moe.reduce sum %[[S]] over 0
+// CHECK-NEXT:    grouped.loop
+// CHECK-NOT:     tensor<3x6xf32>
+func.func @hoists_what_is_shared(%ids: !k, %x: !x, %g: tensor<3x6xf32>) -> !x {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 5 : !k -> tensor<6xi32>, !i, !i, !k
+  %y = grouped.loop over %offsets rows(%x) bounds [0, 5] counts [0] : (tensor<6xi32>, !x) -> !x {
+  ^bb0(%t: !x):
+    %s = moe.softmax %g : tensor<3x6xf32>
+    %r = moe.reduce sum %s over 0 : tensor<3x6xf32> -> tensor<6xf32>
+    %b = moe.broadcast %r like %t : tensor<6xf32>, !x
+    %n = moe.softmax %t over 0 : !x
+    %z = arith.mulf %b, %n : !x
+    grouped.yield rows(%z : !x)
+  }
+  return %y : !x
+}
+
+// -----
+!x = tensor<?x6xf32>
+!i = tensor<?xi32>
+!k = tensor<?x2xi32>
 // CHECK-LABEL: func.func @not_where_rows_mix(
 // CHECK-NOT:     grouped.matmul
 // CHECK:         grouped.loop

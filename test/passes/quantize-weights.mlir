@@ -11,7 +11,7 @@
 // CHECK:         %[[P:.*]] = grouped.pack {{.*}} -> !grouped.packed<5x6x6xi8, 2>
 // CHECK-Q4:      grouped.pack {{.*}} -> !grouped.packed<5x6x6xi4, 2>
 // CHECK:         grouped.matmul {{.*}} weights %[[P]] : (tensor<?x6xf32>, tensor<6xi32>, !grouped.packed<5x6x6xi8, 2>)
-func.func @experts(%x: !x, %offsets: tensor<6xi32>, %a: tensor<5x6x6xf32>, %b: tensor<5x6x6xf32>) -> !x {
+func.func @experts(%x: !x, %offsets: tensor<6xi32>, %a: tensor<5x6x6xf32> {moe.param = "a"}, %b: tensor<5x6x6xf32> {moe.param = "b"}) -> !x {
   %p = grouped.pack %a, %b : tensor<5x6x6xf32>, tensor<5x6x6xf32> -> !p
   %y = grouped.matmul %x groups %offsets weights %p : (!x, tensor<6xi32>, !p) -> !x {
   ^bb0(%u: f32, %v: f32):
@@ -26,6 +26,18 @@ func.func @experts(%x: !x, %offsets: tensor<6xi32>, %a: tensor<5x6x6xf32>, %b: t
 func.func @not_dense_products(%x: !x, %a: tensor<6x6xbf16>) -> !x {
   %p = grouped.pack %a : tensor<6x6xbf16> -> !q
   %y = grouped.matmul %x weights %p : (!x, !q) -> !x {
+  ^bb0(%u: f32):
+    grouped.yield rows(%u : f32)
+  }
+  return %y : !x
+}
+
+// CHECK-LABEL: func.func @not_what_is_computed(
+// CHECK:         grouped.pack {{.*}} -> !grouped.packed<5x6x6xf32, 1>
+func.func @not_what_is_computed(%x: !x, %offsets: tensor<6xi32>, %a: tensor<5x6x6xf32> {moe.param = "a"}, %c: tensor<5x6x6xf32>) -> !x {
+  %b = arith.addf %a, %c : tensor<5x6x6xf32>
+  %p = grouped.pack %b : tensor<5x6x6xf32> -> !grouped.packed<5x6x6xf32, 1>
+  %y = grouped.matmul %x groups %offsets weights %p : (!x, tensor<6xi32>, !grouped.packed<5x6x6xf32, 1>) -> !x {
   ^bb0(%u: f32):
     grouped.yield rows(%u : f32)
   }

@@ -19,14 +19,6 @@ func.func @order(%w: tensor<6xf32> {moe.param = "w"}, %x: tensor<?x6xf32>) {
 
 // -----
 
-func.func @packs(%w: tensor<6x6xf32>) -> !grouped.packed<1x6x6xf32, 1> {
-  // expected-error@+1 {{'grouped.pack' op packs weights that depend on inputs; only params can be packed}}
-  %p = grouped.pack %w : tensor<6x6xf32> -> !grouped.packed<1x6x6xf32, 1>
-  return %p : !grouped.packed<1x6x6xf32, 1>
-}
-
-// -----
-
 func.func @captures(%x: tensor<?x6xf32>, %f: f32, %p: !grouped.packed<1x6x6xf32, 1> {moe.step = 0 : i64, moe.result = 0 : i64}) {
   // expected-error@+1 {{'grouped.matmul' op has an epilogue that uses a value from outside, expected an operand of with(...)}}
   %y = grouped.matmul %x weights %p : (tensor<?x6xf32>, !grouped.packed<1x6x6xf32, 1>) -> tensor<?x6xf32> {

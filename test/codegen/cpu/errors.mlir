@@ -3,9 +3,20 @@
 // RUN: %{python} %S/Inputs/refused.py %t
 
 //--- inner.mlir
-// error: argument 0 is 'tensor<?x?xf32>': only the first dimension may be dynamic in CPU code
+// error: argument 0 is 'tensor<?x?xf32>': only one dimension may be dynamic in CPU code
 func.func @f(%x: tensor<?x?xf32>) -> tensor<?x?xf32> {
   return %x : tensor<?x?xf32>
+}
+//--- inner-read.mlir
+func.func @f(%x: tensor<8x?x4xf32>) -> tensor<?x4xf32> {
+  // error: 'moe.reduce' op reads a 'tensor<8x?x4xf32>': only the first dimension may be dynamic in CPU code
+  %s = moe.reduce sum %x over 0 : tensor<8x?x4xf32> -> tensor<?x4xf32>
+  return %s : tensor<?x4xf32>
+}
+//--- inner-returned.mlir
+func.func @f(%x: tensor<8x?x4xf32>) -> tensor<8x?x4xf32> {
+  // error: 'func.return' op returns 'tensor<8x?x4xf32>' as result 0: only the first dimension may be dynamic in CPU code
+  return %x : tensor<8x?x4xf32>
 }
 //--- scalar.mlir
 // error: argument 1 is 'i16': entries take and return numbers and tensors of f64, f32, f16, bf16, i1, i8, ui8, i32, i64 and index
