@@ -14,7 +14,7 @@ def Grouped_PackedType : TypeDef<Grouped_Dialect, "Packed"> {
 
     **Constraints**
     * (C1) the shape is static and has 3 dimensions of 1 or more.
-    * (C2) elements are f64, f32, f16 or bf16.
+    * (C2) elements are f64, f32, f16, bf16, or entries of 8 or 4 bits with scales (`--moe-quantize-weights`).
     * (C3) there is at least 1 weight.
   }];
   let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType, "int64_t":$weights);

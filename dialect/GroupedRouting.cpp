@@ -173,3 +173,13 @@ LogicalResult grouped::BalanceLossOp::verify() {
            << getIds().getType() << ", expected rows of slots";
   return verifySegments(*this, getSegments()); // (C3)
 }
+
+LogicalResult TraceOp::verify() {
+  if (!isRows(getInput())) // (C1)
+    return emitOpError("input is ")
+           << getInput().getType() << ", expected rows of slots";
+  if (getRoutingAttr().getInt() < 0) // (C2)
+    return emitOpError("is of routing ")
+           << getRoutingAttr().getInt() << ", expected 0 or more";
+  return success();
+}

@@ -336,4 +336,40 @@ def Grouped_BalanceLossOp : Grouped_Op<"balance_loss", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Grouped_TraceOp : Grouped_Op<"trace", [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "the ids or the weights of a routing, where the caller may record or replace them";
+  let description = [{
+    result = input, unless the caller of the function gives something else for this routing; the caller may also have the result
+    written out. Ids are i32, weights f32. Ids that the caller gives are -1 or an expert, distinct in a row.
+
+    **Inputs**
+    * `input`: [T, k], i32 or f32
+    * `routing`: the number of the routing in the function
+
+    **Outputs**
+    * `result`: the type of `input`
+
+    **Constraints**
+    * (C1) the input has rank 2, and k is static.
+    * (C2) the number is not negative.
+
+    **Example**
+    ```mlir
+    func.func @example(%w: tensor<?x2xf32>, %ids: tensor<?x2xi32>) -> (tensor<?x2xf32>, tensor<?x2xi32>) {
+      %i = grouped.trace %ids of 0 : tensor<?x2xi32>
+      %v = grouped.trace %w of 0 : tensor<?x2xf32>
+      return %v, %i : tensor<?x2xf32>, tensor<?x2xi32>
+    }
+    ```
+  }];
+  let arguments = (ins RankedTensorOf<[I32, F32]>:$input, I64Attr:$routing);
+  let results = (outs RankedTensorOf<[I32, F32]>:$result);
+  let assemblyFormat = "$input `of` $routing attr-dict `:` type($input)";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Whether these are the ids, and not weights.
+    bool isOfIds() { return getInput().getType().getElementType().isInteger(32); }
+  }];
+}
+
 #endif // MOE_GROUPED_ROUTING_TD

@@ -16,6 +16,9 @@ namespace moe {
 /// Registers the dialects that moe programs may use: moe, grouped and the
 /// standard ones.
 void registerDialects(mlir::DialectRegistry &registry);
+/// Level 1 until routings are tensors and plans with numbers, of which moe-run
+/// and moe-interpret speak in the same way.
+void buildNumberedRoutings(mlir::OpPassManager &module);
 /// The phase moe-to-grouped, level 1 to level 2: a manager of modules.
 /// `weightsFormat`: q8, q4, or empty for weights as the model has them.
 void buildMoeToGrouped(mlir::OpPassManager &module,

@@ -100,6 +100,31 @@ def LowerLosses : Pass<"moe-lower-losses", "::mlir::func::FuncOp"> {
                            "::moe::grouped::GroupedDialect"];
 }
 
+def TraceRoutings : Pass<"moe-trace-routings", "::mlir::func::FuncOp"> {
+  let summary = "lets the caller record or replace the experts and weights of every routing";
+  let description = [{
+    The ids that a plan sorts, and the weights by which its rows are dispatched or combined, go through `grouped.trace`, numbered as
+    the plan is. Only what follows the routing by expert reads the traced tensors: dispatch, experts, combine, counts, pairs. What looks at the
+    router's own choice (`weights`, `indices`, losses) does not.
+
+    Before:
+    ```
+    %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 8 {moe.routing = 0} : ...
+    %y = grouped.combine %out by %rows weighted %w : ...
+    ```
+    After:
+    ```
+    %0 = grouped.trace %ids of 0 : tensor<?x2xi32>
+    %offsets, %tokens, %slots, %rows = grouped.plan %0 experts 8 {moe.routing = 0} : ...
+    %1 = grouped.trace %w of 0 : tensor<?x2xf32>
+    %y = grouped.combine %out by %rows weighted %1 : ...
+    ```
+    A routing inside an expert or a loop runs several times on other rows, and one that depends on params alone is no choice of the
+    run: both stay as they are.
+  }];
+  let dependentDialects = ["::moe::grouped::GroupedDialect"];
+}
+
 def LiftExperts : Pass<"moe-lift-experts", "::mlir::func::FuncOp"> {
   let summary = "row-wise ops of an expert region work on the rows of all experts at once";
   let description = [{

@@ -29,7 +29,7 @@ static void cleanup(OpPassManager &manager) {
   manager.addPass(createCSEPass());
 }
 
-void moe::buildMoeToGrouped(OpPassManager &module, StringRef weightsFormat) {
+void moe::buildNumberedRoutings(OpPassManager &module) {
   // 1. One function per entry: a routing may be made in one function and used
   // in another, and names of the checkpoint
   //    are known only when the scope's whole way from the entry is visible.
@@ -44,40 +44,49 @@ void moe::buildMoeToGrouped(OpPassManager &module, StringRef weightsFormat) {
   // 4. Routings become weights, ids and plans: from here on everything is a
   // tensor.
   function.addPass(createLowerRouting());
-  // 5. Arithmetic on rows like any other for the fusions below.
+  // 5. Routings have numbers now, and nothing is fused yet with what reads
+  // them.
+  function.addPass(createTraceRoutings());
+}
+
+void moe::buildMoeToGrouped(OpPassManager &module, StringRef weightsFormat) {
+  // 1 to 5: calls, names and routings.
+  buildNumberedRoutings(module);
+  OpPassManager &function = module.nest<func::FuncOp>();
+  // 6. Arithmetic on rows like any other for the fusions below.
   function.addPass(createLowerLosses());
   cleanup(function);
-  // 6. Before loops are looked at: only the first dimension of a tensor counts
+  // 7. Before loops are looked at: only the first dimension of a tensor counts
   // rows below.
   function.addPass(createFoldTransposes());
-  // 7. Expert regions first: what a region shares with all experts becomes a
+  // 8. Expert regions first: what a region shares with all experts becomes a
   // dense linear, ...
   function.addPass(createLiftExperts());
-  // 8. ... which is lowered here with the router's and the shared expert's.
+  // 9. ... which is lowered here with the router's and the shared expert's.
   function.addPass(createLowerLinear());
-  // 9. Before pairing, which compares rows: two matmuls of one dispatch must
+  // 10. Before pairing, which compares rows: two matmuls of one dispatch must
   // look alike.
   function.addPass(createFuseGather());
-  // 10. Before epilogues: silu(gate) * up can only be fused where both
+  // 11. Before epilogues: silu(gate) * up can only be fused where both
   // accumulators are.
   function.addPass(createPairGateUp());
-  // 11. Before combine: after it rows are tokens, and an expression over rows
+  // 12. Before combine: after it rows are tokens, and an expression over rows
   // of experts is too late.
   function.addPass(createFuseEpilogue());
-  // 12. Last of the fusions: it needs a matmul whose only reader is the sum.
+  // 13. Last of the fusions: it needs a matmul whose only reader is the sum.
   function.addPass(createFuseCombine());
-  // 13. Unused conversions and views must not become steps of their own.
+  // 14. Unused conversions and views must not become steps of their own.
   cleanup(function);
-  // 14. After pairing, which gives gate and up one type, and before packing
+  // 15. After pairing, which gives gate and up one type, and before packing
   // leaves the entry.
   if (!weightsFormat.empty())
     module.addNestedPass<func::FuncOp>(
         createQuantizeWeights({weightsFormat.str()}));
-  // 15. When the entry is final: one step for each packed weight that the
+  // 16. When the entry is final: one step for each packed weight that the
   // fusions left.
   module.addPass(createHoistParams());
   cleanup(module);
-  // 16. What is left must be what the phases below can take.
+  // 17. What is left must be what the phases below can take.
   module.addPass(createVerifyGrouped());
 }
 

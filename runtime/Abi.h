@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 #define MOERT_ABI_MAJOR 1
-#define MOERT_ABI_MINOR 1
+#define MOERT_ABI_MINOR 2
 #define MOERT_MAX_RANK 8
 #define MOERT_ALIGNMENT 64 /* bytes: workspace, constants made by prepare */
 
@@ -53,6 +53,16 @@ struct moert_tensor {
   int32_t dtype; /* enum moert_dtype */
 };
 
+/* What the caller wants of one traced tensor: the ids (i32) or the weights
+ * (f32) of a routing, [T, k]. */
+struct moert_trace {
+  /* Null, or where the tensor that the model computes is put. */
+  void *out;
+  /* Null, or what is used in its place. Ids are -1 or those of experts,
+   * distinct in a row. */
+  const void *in;
+};
+
 /* What a call may use besides its arguments. One context serves one call at a
  * time. */
 struct moert_context {
@@ -68,6 +78,8 @@ struct moert_context {
   /* Null as loads is, or one counter per routing, to which the entry adds the
    * slots that it had, empty ones too. Since version 1.1. */
   int64_t *slots;
+  /* Since version 1.2. Null, or one for every traced tensor in order. */
+  const struct moert_trace *traces;
 };
 
 /* What a generated function returns and leaves in moert_context.error. */

@@ -87,8 +87,8 @@ std::string symbolName(const Place &place) {
 
 class FunctionParser {
 public:
-  explicit FunctionParser(const std::vector<std::string> &levels)
-      : levels(levels) {}
+  FunctionParser(const std::vector<std::string> &levels, uint32_t minor)
+      : levels(levels), minor(minor) {}
 
   Function parse(const Place &place) {
     function.name = place.member("name").text();
@@ -116,6 +116,9 @@ public:
             fmt::format("is {}, more than {}", routing.experts, mostExperts));
       return routing;
     });
+    if (minor >= 2)
+      function.traced = place.member("traced").list(
+          [&](const Place &p) { return traced(p); });
     return std::move(function);
   }
 
@@ -142,6 +145,21 @@ private:
     if (rank > MOERT_MAX_RANK)
       shape.broken(
           fmt::format("has {} dimensions, more than {}", rank, MOERT_MAX_RANK));
+  }
+
+  Traced traced(const Place &place) {
+    Traced spec;
+    spec.routing = place.member("routing").indexBelow(function.routings.size(),
+                                                      "routings");
+    spec.type = type(place, false);
+    spec.times = place.member("times").natural();
+    if (spec.type.dtype != MOERT_I32 && spec.type.dtype != MOERT_F32)
+      place.member("dtype").broken("is neither i32 (ids) nor f32 (weights)");
+    if (spec.type.dims.size() != 2 || spec.type.dims[1].symbol >= 0 ||
+        spec.type.dims[1].size > mostExperts || spec.times < 1 ||
+        spec.times > mostExperts)
+      place.broken("is not rows of slots");
+    return spec;
   }
 
   ParamSpec param(const Place &place) {
@@ -219,6 +237,7 @@ private:
   }
 
   const std::vector<std::string> &levels;
+  uint32_t minor;
   Function function;
 };
 
@@ -269,7 +288,7 @@ Description parseDescription(std::string_view section,
   checkUnique(levels, description.levels);
   Place functions = root.member("functions");
   description.functions = functions.list([&](const Place &p) {
-    return FunctionParser(description.levels).parse(p);
+    return FunctionParser(description.levels, header.minor).parse(p);
   });
   std::vector<std::string> names;
   for (const Function &function : description.functions)

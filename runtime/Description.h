@@ -43,6 +43,13 @@ struct Routing {
   int64_t choices = 0;
 };
 
+/// Ids or weights of a routing that a caller may record or replace: [rows, k].
+struct Traced {
+  int32_t routing = 0;
+  TypeSpec type;
+  int64_t times = 1; // rows are so many times dimension 0 of the type
+};
+
 struct Function {
   std::string name;
   std::string entry;
@@ -54,6 +61,7 @@ struct Function {
   std::vector<Constant> constants;
   std::vector<Step> steps;
   std::vector<Routing> routings;
+  std::vector<Traced> traced; // none before version 1.2
 };
 
 struct Description {

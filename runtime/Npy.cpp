@@ -239,8 +239,7 @@ Array NpyReader::next() {
 
 Array readNpy(const std::string &path) { return NpyReader(path).next(); }
 
-void writeNpy(AtomicFile &file, Dtype dtype, std::span<const int64_t> shape,
-              std::span<const uint8_t> data) {
+std::string npyHeader(Dtype dtype, std::span<const int64_t> shape) {
   auto descr = std::ranges::find(descrs, dtype, &Descr::dtype);
   std::string sizes;
   for (int64_t size : shape)
@@ -257,11 +256,15 @@ void writeNpy(AtomicFile &file, Dtype dtype, std::span<const int64_t> shape,
   while ((magic.size() + 4 + text.size() + 1) % 64)
     text += ' ';
   text += '\n';
-  uint16_t length = static_cast<uint16_t>(text.size());
-  file.write(magic);
-  file.write(std::string_view("\x01\0", 2));
-  file.write(&length, sizeof(length));
-  file.write(text);
+  std::string start(magic);
+  start += {'\x01', '\0', static_cast<char>(text.size()),
+            static_cast<char>(text.size() >> 8)};
+  return start + text;
+}
+
+void writeNpy(AtomicFile &file, Dtype dtype, std::span<const int64_t> shape,
+              std::span<const uint8_t> data) {
+  file.write(npyHeader(dtype, shape));
   file.write(data.data(), static_cast<int64_t>(data.size()));
 }
 

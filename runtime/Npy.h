@@ -40,6 +40,9 @@ private:
 /// The first array of a file.
 Array readNpy(const std::string &path);
 
+/// What stands before the elements of an array, in version 1 of the format.
+std::string npyHeader(Dtype dtype, std::span<const int64_t> shape);
+
 /// Appends one array in version 1 of the format.
 void writeNpy(AtomicFile &file, Dtype dtype, std::span<const int64_t> shape,
               std::span<const uint8_t> data);

@@ -129,6 +129,58 @@ void Session::resultTypes(const moert_tensor *inputs, moert_tensor *results) {
   }
 }
 
+void Session::tracedTypes(const moert_tensor *inputs, moert_tensor *traced) {
+  bindInputs(inputs);
+  const Function &function = *shared->function;
+  for (size_t i = 0; i < function.traced.size(); ++i) {
+    const Traced &spec = function.traced[i];
+    traced[i].dtype = spec.type.dtype;
+    traced[i].rank = 2;
+    traced[i].shape[1] = spec.type.dims[1].size;
+    if (__builtin_mul_overflow(sizeOf(spec.type.dims[0]), spec.times,
+                               &traced[i].shape[0]) ||
+        tensorBytes(traced[i]) < 0)
+      fail(MOERT_MEMORY, "routing {} of {} would have more than 2^63 bytes",
+           spec.routing, quote(function.name));
+  }
+}
+
+void Session::trace(const moert_trace *wanted) {
+  const Function &function = *shared->function;
+  traces.assign(wanted, wanted ? wanted + function.traced.size() : wanted);
+  int64_t experts = 0;
+  for (const Traced &traced : function.traced)
+    experts = std::max(experts, function.routings[traced.routing].experts);
+  lastRow.resize(traces.empty() ? 0 : static_cast<size_t>(experts));
+}
+
+/// Experts in range, distinct in a row; -1 is an empty slot.
+void Session::checkGivenIds() {
+  const Function &function = *shared->function;
+  for (size_t i = 0; i < traces.size(); ++i) {
+    const Traced &traced = function.traced[i];
+    if (traced.type.dtype != MOERT_I32 || !traces[i].in)
+      continue;
+    const auto *ids = static_cast<const int32_t *>(traces[i].in);
+    int64_t experts = function.routings[traced.routing].experts;
+    int64_t slots = traced.type.dims[1].size;
+    int64_t rows = sizeOf(traced.type.dims[0]) * traced.times;
+    std::ranges::fill(lastRow, -1);
+    for (int64_t row = 0; row < rows; ++row)
+      for (int64_t slot = 0; slot < slots; ++slot) {
+        int64_t id = ids[row * slots + slot];
+        if (id < -1 || id >= experts)
+          fail(MOERT_USAGE,
+               "routing {} of {}: token {} is given expert {}, wanted -1 to {}",
+               traced.routing, quote(function.name), row, id, experts - 1);
+        if (id >= 0 && std::exchange(lastRow[id], row) == row)
+          fail(MOERT_USAGE,
+               "routing {} of {}: token {} is given expert {} twice",
+               traced.routing, quote(function.name), row, id);
+      }
+  }
+}
+
 void Session::growWorkspace() {
   moert_context context = {};
   context.threads = threads;
@@ -176,6 +228,7 @@ void Session::invoke(const moert_tensor *inputs, const moert_tensor *results) {
     checkData(inputs[i], "input", i, function);
     arguments[i] = inputs[i];
   }
+  checkGivenIds();
   growWorkspace();
   // Arrays without elements still get an address.
   for (moert_tensor &argument : arguments)
@@ -188,6 +241,7 @@ void Session::invoke(const moert_tensor *inputs, const moert_tensor *results) {
   context.threads = threads;
   context.loads = firstCounter.empty() ? nullptr : counters.data();
   context.slots = firstCounter.empty() ? nullptr : slotCounters.data();
+  context.traces = traces.empty() ? nullptr : traces.data();
   checkCode(shared->entry(&context, pointers.data()), context, function.name);
 }
 

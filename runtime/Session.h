@@ -24,6 +24,11 @@ public:
   /// See moert_session_invoke.
   void invoke(const moert_tensor *inputs, const moert_tensor *results);
 
+  /// Fills dtype, rank and shape of the traced tensors, as resultTypes does.
+  void tracedTypes(const moert_tensor *inputs, moert_tensor *traced);
+  /// For the calls that follow; null for none. See moert_session_trace.
+  void trace(const moert_trace *traces);
+
   /// Null if loads are not collected.
   const int64_t *loads(int32_t routing) const;
   /// 0 if loads are not collected.
@@ -40,6 +45,7 @@ private:
     return dim.symbol < 0 ? dim.size : bound[dim.symbol].size;
   }
   void growWorkspace();
+  void checkGivenIds();
 
   /// The value of a symbol and where it came from, for messages.
   struct Bound {
@@ -56,6 +62,8 @@ private:
   std::vector<int64_t> counters; // of all routings
   std::vector<int64_t> slotCounters;
   std::vector<size_t> firstCounter;
+  std::vector<moert_trace> traces; // empty: nothing is traced
+  std::vector<int64_t> lastRow;    // with an expert, while ids are checked
   Buffer workspace;
 };
 

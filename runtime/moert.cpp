@@ -140,10 +140,12 @@ moert_status moert_function_describe(const moert_module *module,
                                      moert_error *error) {
   return guarded(error, [&] {
     const Function &found = functionAt(module, function);
-    *info = {found.name.c_str(), static_cast<int32_t>(found.inputs.size()),
+    *info = {found.name.c_str(),
+             static_cast<int32_t>(found.inputs.size()),
              static_cast<int32_t>(found.results.size()),
              static_cast<int32_t>(found.params.size()),
-             static_cast<int32_t>(found.routings.size())};
+             static_cast<int32_t>(found.routings.size()),
+             static_cast<int32_t>(found.traced.size())};
   });
 }
 
@@ -187,6 +189,16 @@ moert_status moert_function_routing(const moert_module *module,
     const Function &found = functionAt(module, function);
     const Routing &spec = itemAt(found.routings, routing, "routing", found);
     *info = {spec.experts, spec.choices};
+  });
+}
+
+moert_status moert_function_traced(const moert_module *module, int32_t function,
+                                   int32_t traced, moert_traced_info *info,
+                                   moert_error *error) {
+  return guarded(error, [&] {
+    const Function &found = functionAt(module, function);
+    const Traced &spec = itemAt(found.traced, traced, "traced tensor", found);
+    *info = {spec.routing, spec.type.dtype, spec.type.dims[1].size};
   });
 }
 
@@ -257,6 +269,19 @@ moert_status moert_session_invoke(moert_session *session,
                                   const struct moert_tensor *results,
                                   moert_error *error) {
   return guarded(error, [&] { session->session->invoke(inputs, results); });
+}
+
+moert_status moert_session_traced_types(moert_session *session,
+                                        const struct moert_tensor *inputs,
+                                        struct moert_tensor *traced,
+                                        moert_error *error) {
+  return guarded(error, [&] { session->session->tracedTypes(inputs, traced); });
+}
+
+moert_status moert_session_trace(moert_session *session,
+                                 const struct moert_trace *traces,
+                                 moert_error *error) {
+  return guarded(error, [&] { session->session->trace(traces); });
 }
 
 const int64_t *moert_session_loads(const moert_session *session,

@@ -81,12 +81,22 @@ typedef struct moert_function_info {
   int32_t results;
   int32_t params;   /* tensors of the checkpoint; a stacked one counts once */
   int32_t routings; /* routing steps whose loads are counted */
+  int32_t traced;   /* ids and weights of routings that can be recorded */
 } moert_function_info;
 
 typedef struct moert_routing_info {
   int64_t experts;
   int64_t choices; /* most experts a token may take; 0 if not bounded */
 } moert_routing_info;
+
+/* The ids (i32) or the weights (f32) of a routing, [tokens, slots]: what
+ * moert_session_trace can record and replace. A routing has one tensor of ids,
+ * and one of weights for each way that its rows are weighed. */
+typedef struct moert_traced_info {
+  int32_t routing;
+  int32_t dtype;
+  int64_t slots;
+} moert_traced_info;
 
 /* Checks ELF bounds, version and description of the file, then loads its code.
  * MOERT_IO: cannot be read. MOERT_MALFORMED: truncated, not an artefact,
@@ -128,6 +138,10 @@ MOERT_API moert_status moert_function_routing(const moert_module *module,
                                               int32_t function, int32_t routing,
                                               moert_routing_info *info,
                                               moert_error *error);
+MOERT_API moert_status moert_function_traced(const moert_module *module,
+                                             int32_t function, int32_t traced,
+                                             moert_traced_info *info,
+                                             moert_error *error);
 
 /* ---- checkpoints -------------------------------------------------------- */
 
@@ -198,6 +212,20 @@ MOERT_API moert_status moert_session_invoke(moert_session *session,
                                             const struct moert_tensor *inputs,
                                             const struct moert_tensor *results,
                                             moert_error *error);
+
+/* Dtype, rank and shape of the traced tensors for inputs of these types;
+ * `traced` is an array of as many tensors as moert_function_info says. */
+MOERT_API moert_status moert_session_traced_types(
+    moert_session *session, const struct moert_tensor *inputs,
+    struct moert_tensor *traced, moert_error *error);
+/* For the calls that follow: where each traced tensor is written as the model
+ * computes it, and what is used in its place; see Abi.h. Null ends it. The
+ * arrays are the caller's, of the shapes of moert_session_traced_types for the
+ * inputs of these calls. Ids that are given are checked at each call:
+ * MOERT_USAGE names the token. */
+MOERT_API moert_status moert_session_trace(moert_session *session,
+                                           const struct moert_trace *traces,
+                                           moert_error *error);
 
 /* Tokens per expert of one routing, after all dropping, summed over all calls
  * since the last reset; null if not collected. */

@@ -1,10 +1,12 @@
 // moe-interpret: runs a function of a .mlir file on the f64 reference
 // interpreter, with the flags of moe-run.
 #include "codegen/reference/Interpreter.h"
+#include "mlir/Pass/PassManager.h"
 #include "passes/Passes.h"
 #include "runtime/Failure.h"
 #include "runtime/moert.h"
 #include "tools/ParseModel.h"
+#include "tools/Recording.h"
 #include "tools/Stats.h"
 #include "tools/ToolMain.h"
 #include "tools/Values.h"
@@ -39,6 +41,9 @@ MODEL.mlir is as written, or what any phase before grouped-to-cpu left of it.
   --expected_rtol=X        of the expected type: f32 1e-4 1e-5, f64 1e-9 1e-9, ...
   --output_max_element_count=N  elements printed of a result (1024)
   --stats                  load of every expert as bars
+  --routing=FILE           writes the experts that tokens chose in every routing,
+                           and their weights, as .npz or .jsonl
+  --replay=FILE            makes tokens visit the experts of such a file instead
   --list                   print the functions of the model and their types
   --device, --threads, --level  accepted as in moe-run, and ignored
   -h,--help  --version
@@ -55,6 +60,8 @@ struct Options {
   std::vector<std::string> expected;
   std::string weights;
   std::string prefix;
+  std::string routing;
+  std::string replay;
   std::optional<double> atol, rtol;
   int64_t mostElements = 1024;
   bool round = false;
@@ -209,6 +216,122 @@ paramsOf(const std::optional<moert::Checkpoint> &weights,
   };
 }
 
+//===-- Recorded routings -------------------------------------------------===//
+
+/// Routings get their numbers where they are lowered; everything before that is
+/// done too, so that moe-run and moe-interpret mean the same ones.
+LogicalResult numberRoutings(ModuleOp module) {
+  bool lowered = true;
+  module.walk([&](Operation *op) {
+    lowered &= llvm::none_of(op->getResultTypes(), [](Type type) {
+      return isa<moe::RoutingType>(type);
+    });
+  });
+  if (lowered)
+    return success();
+  PassManager manager(module.getContext());
+  moe::buildNumberedRoutings(manager);
+  return manager.run(module);
+}
+
+/// All experts of a routing, of which a plan may sort a part.
+int64_t expertsOf(moe::grouped::PlanOp plan) {
+  auto part = plan->getAttrOfType<DenseI64ArrayAttr>("moe.loads");
+  return part ? part[0] : static_cast<int64_t>(plan.getExperts());
+}
+
+/// What --routing and --replay do at the traced tensors of a function.
+class Tracing {
+public:
+  Tracing(func::FuncOp function, const Options &options) : options(options) {
+    if (options.routing.empty() && options.replay.empty())
+      return;
+    if (!options.routing.empty())
+      writer.emplace(options.routing);
+    std::vector<TracedTensor> tensors;
+    llvm::DenseMap<int64_t, int64_t> experts;
+    function.walk([&](moe::grouped::PlanOp plan) {
+      if (auto number = plan->getAttrOfType<IntegerAttr>("moe.routing"))
+        experts[number.getInt()] = expertsOf(plan);
+    });
+    for (auto op : function.getOps<moe::grouped::TraceOp>()) {
+      auto number = static_cast<int64_t>(op.getRouting());
+      places[op] = tensors.size();
+      tensors.push_back({number, op.isOfIds(),
+                         op.getInput().getType().getDimSize(1),
+                         experts.lookup(number)});
+    }
+    routings = groupTraced(tensors);
+    computed.resize(tensors.size());
+    if (routings.empty())
+      fail(MOERT_USAGE, "function {} has no routing to record or replay",
+           quote(function.getName().str()));
+    if (options.replay.empty())
+      return;
+    std::vector<RoutingShape> shapes;
+    for (const TracedRouting &routing : routings)
+      shapes.push_back(routing.shape);
+    given = readRecording(options.replay, shapes);
+    checkSameIds(options.replay, routings, given);
+  }
+
+  moe::reference::TraceHook hook() {
+    if (routings.empty())
+      return nullptr;
+    return
+        [this](moe::grouped::TraceOp op, const moe::reference::Tensor &tensor) {
+          return trace(op, tensor);
+        };
+  }
+
+  void write() {
+    if (!writer)
+      return;
+    std::vector<RecordedRouting> recorded;
+    for (const TracedRouting &routing : routings) {
+      Array ids = arrayOf(computed[routing.ids], MOERT_I32, "recorded ids");
+      moert::Dtype dtype = options.round ? MOERT_F32 : MOERT_F64;
+      Array weights = routing.weights ? arrayOf(computed[*routing.weights],
+                                                dtype, "recorded weights")
+                                      : unitWeights(ids);
+      recorded.push_back({std::move(ids), std::move(weights)});
+    }
+    writer->write(recorded);
+  }
+  void commit() {
+    if (writer)
+      writer->commit();
+  }
+
+private:
+  std::optional<moe::reference::Tensor>
+  trace(moe::grouped::TraceOp op, const moe::reference::Tensor &tensor) {
+    size_t place = places.lookup(op);
+    computed[place] = moe::reference::toValue(tensor);
+    if (options.replay.empty())
+      return std::nullopt;
+    for (size_t i = 0; i < routings.size(); ++i) {
+      bool ids = routings[i].ids == place;
+      if (!ids && routings[i].weights != place)
+        continue;
+      const Array &array = ids ? given[i].ids : given[i].weights;
+      if (array.shape[0] != tensor.rows())
+        fail(MOERT_MALFORMED, "{}: routing {} has {} tokens, wanted {}",
+             options.replay, i, array.shape[0], tensor.rows());
+      return *std::get<std::shared_ptr<const moe::reference::Tensor>>(
+          valueOf(array, /*scalar=*/false));
+    }
+    return std::nullopt;
+  }
+
+  const Options &options;
+  std::optional<RecordingWriter> writer;
+  llvm::DenseMap<Operation *, size_t> places;
+  std::vector<TracedRouting> routings;
+  std::vector<RecordedRouting> given;
+  std::vector<moe::reference::Value> computed;
+};
+
 std::string statsText(const moe::reference::Interpreter &interpreter) {
   std::string text;
   int number = 0;
@@ -226,6 +349,11 @@ int interpret(ModuleOp module, const Options &options) {
     moert::AtomicFile("-").write(list);
     return MOERT_OK;
   }
+  llvm::SourceMgr sources; // shows the line of an error
+  SourceMgrDiagnosticHandler handler(sources, module.getContext());
+  bool traced = !options.routing.empty() || !options.replay.empty();
+  if (traced && failed(numberRoutings(module)))
+    return MOERT_RUN_ERROR;
   func::FuncOp function = chooseFunction(module, options);
   std::string name = function.getName().str();
   SmallVector<unsigned> positions =
@@ -272,14 +400,16 @@ int interpret(ModuleOp module, const Options &options) {
   if (!options.weights.empty())
     weights.emplace(options.weights);
 
-  moe::reference::Interpreter interpreter(
-      module, paramsOf(weights, options.prefix), {options.round});
-  llvm::SourceMgr sources; // shows the line of an error
-  SourceMgrDiagnosticHandler handler(sources, module.getContext());
+  Tracing tracing(function, options);
+
+  moe::reference::Interpreter interpreter(module,
+                                          paramsOf(weights, options.prefix),
+                                          {options.round, tracing.hook()});
   FailureOr<SmallVector<moe::reference::Value>> values =
       interpreter.run(function, inputs);
   if (failed(values))
     return MOERT_RUN_ERROR;
+  tracing.write();
 
   std::vector<Array> results;
   for (auto [i, value] : llvm::enumerate(*values)) {
@@ -301,6 +431,7 @@ int interpret(ModuleOp module, const Options &options) {
   for (size_t i = 0; i < results.size(); ++i)
     writer.write(outputs[i], results[i]);
   writer.print(report);
+  tracing.commit();
   writer.commit();
   return status;
 }
@@ -343,6 +474,8 @@ int main(int argc, char **argv) {
         ->check(CLI::NonNegativeNumber);
     app.add_option("--weights", options.weights);
     app.add_option("--prefix", options.prefix);
+    app.add_option("--routing", options.routing);
+    app.add_option("--replay", options.replay);
     std::string ignored;
     for (const char *option : {"--device", "--threads", "--level"})
       app.add_option(option, ignored);

@@ -4,6 +4,7 @@
 #include "tools/Cache.h"
 #include "tools/Stats.h"
 #include "tools/ToolMain.h"
+#include "tools/Tracing.h"
 #include "tools/Values.h"
 
 #include <CLI/CLI.hpp>
@@ -36,6 +37,9 @@ Usage: moe-run MODEL.so|MODEL.mlir [options]       (.mlir: compiled first, cache
   --weights-format=q8|q4   experts' weights of a .mlir model as 8- or 4-bit entries
   --level=LEVEL            avx2, avx512 or avx512bf16 (default $MOE_CPU, else best)
   --stats                  load of every expert as bars, and time per token
+  --routing=FILE           writes the experts that tokens chose in every routing,
+                           and their weights, as .npz or .jsonl
+  --replay=FILE            makes tokens visit the experts of such a file instead
   --list                   print the functions of the model, their types and params
   -v,--verbose  -h,--help  --version
 Examples:
@@ -54,6 +58,8 @@ struct Options {
   std::string device = "cpu";
   std::string level;
   std::string weightsFormat;
+  std::string routing;
+  std::string replay;
   std::optional<double> atol, rtol;
   int64_t mostElements = 1024;
   int threads = 0;
@@ -61,13 +67,6 @@ struct Options {
   bool list = false;
   bool verbose = false;
 };
-
-/// Calls a function of the C interface and turns its error into an exception.
-template <typename Call> void check(Call call) {
-  moert_error error;
-  if (call(&error) != MOERT_OK)
-    throw moert::Failure(error.status, error.message);
-}
 
 template <auto Close> struct Closer {
   template <typename Handle> void operator()(Handle *handle) const {
@@ -314,6 +313,8 @@ int run(const Options &options) {
   for (const std::string &value : options.expected)
     expected.push_back(reader.read(value, "--expected_output"));
 
+  Tracing tracing(module.get(), function, options.routing, options.replay);
+
   Session session = createSession(module.get(), function, options);
   if (options.verbose)
     reportLoading(session.get());
@@ -324,7 +325,9 @@ int run(const Options &options) {
       allocateResults(session.get(), inputTensors, info.results);
   for (Array &result : results)
     resultTensors.push_back(tensorOf(result));
+  tracing.begin(session.get(), inputTensors);
   double time = invokeTimed(session.get(), inputTensors, resultTensors);
+  tracing.end(session.get());
   std::string report;
   if (options.stats)
     report = statsText(module.get(), function, session.get(), inputTensors,
@@ -342,6 +345,7 @@ int run(const Options &options) {
   for (size_t i = 0; i < results.size(); ++i)
     writer.write(outputs[i], results[i]);
   writer.print(report);
+  tracing.commit();
   writer.commit();
   return status;
 }
@@ -373,6 +377,8 @@ int main(int argc, char **argv) {
         ->check(CLI::NonNegativeNumber);
     app.add_option("--weights", options.weights);
     app.add_option("--prefix", options.prefix);
+    app.add_option("--routing", options.routing);
+    app.add_option("--replay", options.replay);
     app.add_option("--device", options.device);
     app.add_option("--level", options.level);
     app.add_option("--weights-format", options.weightsFormat)

@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 #include <cstddef>
 
@@ -42,6 +43,8 @@ Value contextField(Frame &f, ContextField field) {
     return loadField(f, f.context, offsetof(moert_context, loads), pointer);
   case ContextField::Slots:
     return loadField(f, f.context, offsetof(moert_context, slots), pointer);
+  case ContextField::Traces:
+    return loadField(f, f.context, offsetof(moert_context, traces), pointer);
   }
   llvm_unreachable("unknown field");
 }
@@ -145,6 +148,44 @@ Value flatMemref(OpBuilder &builder, Location loc, Value pointer,
       .getResult(0);
 }
 
+Value isGiven(Frame &f, Value pointer) {
+  return LLVM::ICmpOp::create(
+      f.builder, f.loc, LLVM::ICmpPredicate::ne, pointer,
+      LLVM::ZeroOp::create(f.builder, f.loc, pointer.getType()));
+}
+
+SmallVector<Trace> loadTraces(Frame &f, unsigned count) {
+  if (count == 0)
+    return {};
+  Value traces = contextField(f, ContextField::Traces);
+  Type pointer = traces.getType();
+  SmallVector<Type> types(2 * count, pointer);
+  auto wanted = scf::IfOp::create(f.builder, f.loc, types, isGiven(f, traces),
+                                  /*addThenBlock=*/true,
+                                  /*addElseBlock=*/true);
+  {
+    OpBuilder::InsertionGuard guard(f.builder);
+    f.builder.setInsertionPointToEnd(wanted.thenBlock());
+    SmallVector<Value> given;
+    for (unsigned number = 0; number < count; ++number) {
+      int64_t first = number * sizeof(moert_trace);
+      given.push_back(
+          loadField(f, traces, first + offsetof(moert_trace, out), pointer));
+      given.push_back(
+          loadField(f, traces, first + offsetof(moert_trace, in), pointer));
+    }
+    scf::YieldOp::create(f.builder, f.loc, given);
+    f.builder.setInsertionPointToEnd(wanted.elseBlock());
+    Value null = LLVM::ZeroOp::create(f.builder, f.loc, pointer);
+    scf::YieldOp::create(f.builder, f.loc, SmallVector<Value>(2 * count, null));
+  }
+  SmallVector<Trace> result;
+  for (unsigned number = 0; number < count; ++number)
+    result.push_back(
+        {wanted.getResult(2 * number), wanted.getResult(2 * number + 1)});
+  return result;
+}
+
 static int64_t routingOf(grouped::PlanOp plan) {
   return cast<IntegerAttr>(plan->getAttr("moe.routing")).getInt();
 }
@@ -169,6 +210,30 @@ SmallVector<grouped::PlanOp> reportedPlans(const Extents &extents) {
     return routingOf(a) < routingOf(b);
   });
   return plans;
+}
+
+std::optional<int64_t> routingOf(grouped::TraceOp trace,
+                                 const Extents &extents) {
+  SmallVector<grouped::PlanOp> plans = reportedPlans(extents);
+  auto number = static_cast<int64_t>(trace.getRouting());
+  auto *plan = llvm::find_if(
+      plans, [&](grouped::PlanOp plan) { return routingOf(plan) == number; });
+  if (plan == plans.end())
+    return std::nullopt;
+  return plan - plans.begin();
+}
+
+SmallVector<grouped::TraceOp> tracedTensors(func::FuncOp function,
+                                            const Extents &extents) {
+  SmallVector<grouped::TraceOp> traced;
+  for (auto trace : function.getOps<grouped::TraceOp>()) {
+    Extent rows = extents.of(trace.getInput());
+    bool ofInput = rows.kind == Extent::Kind::Input && rows.divisor == 1;
+    if ((ofInput || rows.kind == Extent::Kind::Constant) &&
+        routingOf(trace, extents))
+      traced.push_back(trace);
+  }
+  return traced;
 }
 
 std::optional<LoadCounters> loadCounters(const Schedule &schedule,

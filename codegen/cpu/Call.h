@@ -9,7 +9,14 @@
 
 namespace moe::cpu {
 
-enum class ContextField { Workspace, WorkspaceBytes, Threads, Loads, Slots };
+enum class ContextField {
+  Workspace,
+  WorkspaceBytes,
+  Threads,
+  Loads,
+  Slots,
+  Traces
+};
 
 /// The value of a field of the call's context: i64, i32, or else !llvm.ptr.
 mlir::Value contextField(Frame &frame, ContextField field);
@@ -41,6 +48,15 @@ mlir::func::FuncOp declareFunction(Frame &frame, llvm::StringRef name,
 mlir::Value flatMemref(mlir::OpBuilder &builder, mlir::Location loc,
                        mlir::Value pointer, mlir::Type element);
 
+/// What the caller wants of a traced tensor: addresses, or null.
+struct Trace {
+  mlir::Value out, in;
+};
+/// One for each traced tensor.
+llvm::SmallVector<Trace> loadTraces(Frame &frame, unsigned count);
+/// Whether a pointer is not null (i1).
+mlir::Value isGiven(Frame &frame, mlir::Value pointer);
+
 /// Where the loads of a plan's experts stand among all of its routing: expert e
 /// at first + e / block * stride + e % block.
 struct Counters {
@@ -51,6 +67,15 @@ Counters countersOf(grouped::PlanOp plan);
 /// A plan of every routing that reports loads, in the order of
 /// moert_context.loads.
 llvm::SmallVector<grouped::PlanOp> reportedPlans(const Extents &extents);
+
+/// The tensors that a caller may record or replace, in the order of
+/// moert_context.traces: those of a reported routing whose number of rows is a
+/// multiple of an input's.
+llvm::SmallVector<grouped::TraceOp> tracedTensors(mlir::func::FuncOp function,
+                                                  const Extents &extents);
+/// The place of its routing among the reported ones.
+std::optional<int64_t> routingOf(grouped::TraceOp trace,
+                                 const Extents &extents);
 
 /// The number of a plan and its first counter, if it reports loads.
 struct LoadCounters {

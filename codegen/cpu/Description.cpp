@@ -234,6 +234,12 @@ FailureOr<Json> FunctionDescriber::describe() {
   for (grouped::PlanOp plan : reportedPlans(extents))
     routings.push_back({{"experts", countersOf(plan).all},
                         {"choices", plan.getIds().getType().getDimSize(1)}});
+  Json traced = Json::array();
+  for (grouped::TraceOp trace : tracedTensors(entry, extents)) {
+    traced.push_back(tensor(trace.getResult()));
+    traced.back()["times"] = extents.of(trace.getResult()).factor;
+    traced.back()["routing"] = *routingOf(trace, extents);
+  }
   return Json{{"name", entry.getSymName().str()},
               {"inputs", inputs},
               {"results", results},
@@ -241,6 +247,7 @@ FailureOr<Json> FunctionDescriber::describe() {
               {"constants", constants},
               {"steps", stepList},
               {"routings", routings},
+              {"traced", traced},
               {"entry", entrySymbol(entry)},
               {"workspace", workspaceSymbol(entry)}};
 }

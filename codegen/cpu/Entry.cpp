@@ -47,6 +47,7 @@ private:
   bool isInMemory(unsigned number);
   void bindConstant(unsigned number, const Storage &storage);
   void bindScratch(Value base, Value thread);
+  void recordOutside();
   void emitRegion(Value base);
   Value at(Value base, Value offset) {
     return LLVM::GEPOp::create(
@@ -66,6 +67,7 @@ private:
   const Schedule &schedule;
   Frame frame;
   Type pointer;
+  SmallVector<Trace> traces;
   Workspace workspace;
 };
 
@@ -134,6 +136,15 @@ void FunctionEmitter::bindConstant(unsigned number, const Storage &storage) {
 void FunctionEmitter::bindMemory(Value base) {
   Value arguments = function.getArgument(1);
   frame.memrefs.resize(schedule.storages().size());
+  SmallVector<Value> addresses(schedule.storages().size());
+  traces = loadTraces(
+      frame, llvm::count_if(schedule.storages(), [](const Storage &storage) {
+        return storage.kind == Storage::Kind::Traced;
+      }));
+  auto either = [&](Value wanted, Value other) -> Value {
+    return arith::SelectOp::create(builder, frame.loc, isGiven(frame, wanted),
+                                   wanted, other);
+  };
   for (auto [number, storage] : llvm::enumerate(schedule.storages())) {
     Value data;
     switch (storage.kind) {
@@ -146,6 +157,11 @@ void FunctionEmitter::bindMemory(Value base) {
       break;
     case Storage::Kind::Workspace:
       data = at(base, workspace.offsets[number]);
+      if (storage.recordedBy >= 0)
+        data = either(traces[storage.recordedBy].out, data);
+      break;
+    case Storage::Kind::Traced:
+      data = either(traces[storage.number].in, addresses[storage.source]);
       break;
     case Storage::Kind::Scratch:
     case Storage::Kind::Private:
@@ -155,6 +171,7 @@ void FunctionEmitter::bindMemory(Value base) {
       bindConstant(number, storage);
       continue;
     }
+    addresses[number] = data;
     frame.memrefs[number] =
         flatMemref(builder, frame.loc, data, storage.element);
   }
@@ -168,6 +185,24 @@ void FunctionEmitter::bindScratch(Value base, Value thread) {
     frame.memrefs[number] =
         flatMemref(builder, frame.loc, at(base, frame.add(first, offset)),
                    schedule.storage(number).element);
+}
+
+/// Inputs and results are the caller's already: what is recorded of them is
+/// copied.
+void FunctionEmitter::recordOutside() {
+  for (auto [number, storage] : llvm::enumerate(schedule.storages())) {
+    if (storage.recordedBy < 0 || storage.kind == Storage::Kind::Workspace)
+      continue;
+    Value out = traces[storage.recordedBy].out;
+    frame.ifThen(isGiven(frame, out), [&] {
+      Ref from = frame.ref(number, storage.element), to = from;
+      to.memref = flatMemref(builder, frame.loc, out, storage.element);
+      Value count = frame.mul(frame.extent(storage.rows), storage.rowStride);
+      frame.loop(frame.constant(0), count, [&](Value i) {
+        frame.storeScalar(to, i, frame.loadScalar(from, i));
+      });
+    });
+  }
 }
 
 /// Goes on if the condition holds; otherwise returns an error.
@@ -265,6 +300,7 @@ void FunctionEmitter::emitBody(bool ownMemory) {
   bindMemory(base);
   emitEarlyScalars(frame, source);
   emitRegion(base);
+  recordOutside();
   if (ownMemory)
     func::CallOp::create(builder, loc,
                          declareFunction(frame, "omp_free", {pointer, i64}, {}),

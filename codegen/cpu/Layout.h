@@ -18,6 +18,7 @@ struct Storage {
     Private,   // all rows for each thread
     Constant,  // `value`, known at compile time
     Number,    // no memory: a number that every thread has
+    Traced,    // what the caller gives for trace `number`, else `source`
   };
   Kind kind = Kind::Workspace;
   unsigned number = 0;
@@ -26,6 +27,9 @@ struct Storage {
   int64_t rowStride = 0; // elements from one row to the next
   int64_t copies = 1;    // one for each group, in bodies of grouped.loop
   unsigned place = 0;    // of the workspace
+  unsigned source = 0;   // of a traced storage
+  /// The trace that records this storage, whose rows then all stay; -1: none.
+  int recordedBy = -1;
   mlir::DenseElementsAttr value;
 
   int64_t rowBytes() const;

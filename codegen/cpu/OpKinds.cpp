@@ -107,7 +107,7 @@ OpKind kindOf(Operation *op) {
   if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
     return isStaticSlice(slice) ? OpKind::View : OpKind::Unsupported;
   if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp,
-          linalg::TransposeOp, SplitOp>(op))
+          linalg::TransposeOp, SplitOp, grouped::TraceOp>(op))
     return OpKind::View;
   if (auto structured = dyn_cast<linalg::LinalgOp>(op)) {
     if (!isSupportedLinalg(structured))

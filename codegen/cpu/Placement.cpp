@@ -192,6 +192,10 @@ LogicalResult Scheduler::visitView(Operation *op) {
   Value source = op->getOperand(0), view = op->getResult(0);
   if (!result.layouts.contains(source))
     return op->emitOpError("views a tensor without contents");
+  if (auto trace = dyn_cast<grouped::TraceOp>(op)) {
+    visitTrace(trace);
+    return success();
+  }
   auto type = cast<RankedTensorType>(view.getType());
   Layout from = result.layouts[source];
   FailureOr<Layout> layout = viewLayout(op, from);
@@ -203,6 +207,38 @@ LogicalResult Scheduler::visitView(Operation *op) {
     layout = copy(view, *layout, storedStride(view, storedElement(view)));
   result.layouts[view] = *layout;
   return success();
+}
+
+/// Recording and replacing are a matter of addresses, chosen when the function
+/// is entered: what is recorded is made where the caller wants it, and what is
+/// replaced is read from where the caller has it. Nothing is copied, except
+/// what has no dense memory of its own.
+void Scheduler::visitTrace(grouped::TraceOp op) {
+  Value input = op.getInput();
+  RankedTensorType type = op.getInput().getType();
+  Layout from = result.layouts[input];
+  if (!llvm::is_contained(traced, op)) {
+    result.layouts[op.getResult()] = from;
+    return;
+  }
+  const Storage &made = result.storage(from.storage);
+  bool whole = from.offset == 0 && from.sameRows &&
+               made.rowStride == rowElements(type) && isDense(type, from) &&
+               made.rows == extents.of(input) &&
+               made.element == type.getElementType();
+  if (!whole || made.recordedBy >= 0 || made.kind == Storage::Kind::Constant ||
+      made.kind == Storage::Kind::Traced)
+    from = copy(input, from, rowElements(type));
+  unsigned number = llvm::find(traced, op) - traced.begin();
+  Storage used = result.storage(from.storage);
+  result.allStorages[from.storage].recordedBy = static_cast<int>(number);
+  kept.push_back(from.storage);
+  used.kind = Storage::Kind::Traced;
+  used.number = number;
+  used.source = from.storage;
+  Layout layout = from;
+  layout.storage = addStorage(used);
+  result.layouts[op.getResult()] = layout;
 }
 
 /// Whether the rows of an argument lie so far apart that those of a tile

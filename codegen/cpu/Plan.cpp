@@ -103,10 +103,7 @@ struct PlanEmitter {
     if (!place)
       return;
     Value loads = contextField(f, ContextField::Loads);
-    Value wanted = LLVM::ICmpOp::create(
-        f.builder, f.loc, LLVM::ICmpPredicate::ne, loads,
-        LLVM::ZeroOp::create(f.builder, f.loc, loads.getType()));
-    f.ifThen(wanted, [&] {
+    f.ifThen(isGiven(f, loads), [&] {
       Ref counts = counters(loads);
       Counters where = countersOf(op);
       f.loop(f.constant(0), f.constant(experts), [&](Value e) {

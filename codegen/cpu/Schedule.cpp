@@ -4,6 +4,7 @@
 
 #include "codegen/cpu/Scheduler.h"
 
+#include "codegen/cpu/Call.h"
 #include "codegen/cpu/Matmul.h"
 #include "codegen/cpu/Scalars.h"
 
@@ -92,8 +93,11 @@ void Scheduler::addStep(Step step, Phase::Kind kind, Extent rows,
   }
   if (kind != Phase::Kind::Rows)
     rows = Extent{};
-  unsigned phase = phaseFor(kind, rows, accesses);
-  for (const Access &access : accesses)
+  SmallVector<Access> made(accesses);
+  for (Access &access : made)
+    access.storage = madeAt(access.storage);
+  unsigned phase = phaseFor(kind, rows, made);
+  for (const Access &access : made)
     records[sequence].reads.push_back(
         {access.storage, producerOf(access.storage), phase, access.reach});
   for (unsigned storage : writes)
@@ -300,6 +304,7 @@ SmallVector<Scheduler::Access> Scheduler::sourcesOf(Value number) const {
 }
 
 FailureOr<Schedule> Scheduler::run() {
+  traced = tracedTensors(function, extents);
   for (BlockArgument argument : function.getArguments()) {
     Storage storage;
     storage.kind = Storage::Kind::Argument;

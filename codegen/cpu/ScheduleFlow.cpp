@@ -150,7 +150,7 @@ LogicalResult Scheduler::visitFlow(Operation *op) {
     write(storage, number);
   }
   forEachRead(op, extents, [&](Value value, Reach) {
-    unsigned storage = result.layout(value).storage;
+    unsigned storage = madeAt(result.layout(value).storage);
     records[sequence].reads.push_back(
         {storage, producerOf(storage), number, Reach::Whole});
   });

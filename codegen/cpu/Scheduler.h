@@ -39,6 +39,7 @@ private:
 
   mlir::LogicalResult visit(mlir::Operation *op);
   mlir::LogicalResult visitView(mlir::Operation *op);
+  void visitTrace(grouped::TraceOp op);
   mlir::LogicalResult visitLoop(grouped::LoopOp op, Step &step);
   mlir::LogicalResult requireContents(mlir::Operation *user, mlir::Value value);
   mlir::LogicalResult visitFlow(mlir::Operation *op);
@@ -131,12 +132,18 @@ private:
     const Producer &producer = producers[storage];
     return producer.sequence == sequence ? producer.phase : -1;
   }
+  /// Who reads what the caller may have replaced waits for what it replaces.
+  unsigned madeAt(unsigned storage) const {
+    const Storage &read = result.storage(storage);
+    return read.kind == Storage::Kind::Traced ? read.source : storage;
+  }
   void write(unsigned storage, unsigned phase) {
     producers[storage] = {sequence, static_cast<int>(phase)};
     records[sequence].writes.push_back({storage, phase});
   }
   /// Storages that outlive the phase that writes them.
   llvm::SmallVector<unsigned> kept;
+  llvm::SmallVector<grouped::TraceOp> traced;
   /// The storages [first, second) of the bodies of a loop.
   llvm::DenseMap<mlir::Operation *, std::pair<unsigned, unsigned>> inLoop;
 };

@@ -171,6 +171,18 @@ static void balanceLoss(grouped::BalanceLossOp op, Frame &frame) {
   frame.set(op.getResult(), Tensor({}, std::vector<double>{loss}));
 }
 
+// result = input, or what the caller gives
+static void trace(TraceOp op, Frame &frame) {
+  const TraceHook &hook = frame.interpreter.getOptions().trace;
+  std::optional<Tensor> given;
+  if (hook)
+    given = hook(op, frame.tensor(op.getInput()));
+  if (given)
+    frame.set(op.getResult(), std::move(*given));
+  else
+    frame.set(op.getResult(), frame.get(op.getInput()));
+}
+
 void addGroupedRoutingOps(OpTable &table) {
   table.add<SelectOp>(select);
   table.add<TakeOp>(take);
@@ -181,6 +193,7 @@ void addGroupedRoutingOps(OpTable &table) {
   table.add<PickOp>(pick);
   table.add<MatrixOp>(matrix);
   table.add<grouped::BalanceLossOp>(balanceLoss);
+  table.add<TraceOp>(trace);
 }
 
 } // namespace moe::reference

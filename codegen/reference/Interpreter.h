@@ -6,6 +6,8 @@
 
 #include "codegen/reference/Value.h"
 
+#include "dialect/GroupedDialect.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/SymbolTable.h"
@@ -54,10 +56,17 @@ void addGroupedRoutingOps(OpTable &table); // GroupedRouting.cpp
 using ParamProvider =
     std::function<Tensor(llvm::StringRef name, mlir::RankedTensorType type)>;
 
+/// What the caller of a function gives in place of a traced tensor, if
+/// anything.
+using TraceHook =
+    std::function<std::optional<Tensor>(grouped::TraceOp op, const Tensor &)>;
+
 struct Options {
   /// Round to the type in the text at every truncf and at the results of the
   /// entry function.
   bool round = false;
+  /// Null, or called for every grouped.trace.
+  TraceHook trace;
 };
 
 /// How a routing filled its slots, summed over all executions.

@@ -322,3 +322,21 @@ func.func @balance_loss(%p: tensor<?x8xf32>, %i: tensor<?x2xi32>, %q: tensor<?x2
   %0 = grouped.balance_loss %p of %i counting all scale one segments %q : tensor<?x8xf32>, tensor<?x2xi32>, tensor<?x2xi32>
   return
 }
+
+// -----
+
+// grouped.trace (C1)
+func.func @trace(%i: tensor<?xi32>) {
+  // expected-error @below {{'grouped.trace' op input is 'tensor<?xi32>', expected rows of slots}}
+  %0 = grouped.trace %i of 0 : tensor<?xi32>
+  return
+}
+
+// -----
+
+// grouped.trace (C2)
+func.func @trace(%i: tensor<?x2xi32>) {
+  // expected-error @below {{'grouped.trace' op is of routing -1, expected 0 or more}}
+  %0 = grouped.trace %i of -1 : tensor<?x2xi32>
+  return
+}

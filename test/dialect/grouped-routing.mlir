@@ -56,5 +56,9 @@ func.func @edit(%w: !w, %e: !e, %c: index, %cs: !i, %q: !i, %p: tensor<?xf32>, %
   %9 = grouped.balance_loss %s of %e counting first scale choices : !s, !e
   // CHECK: grouped.balance_loss %arg7 of %arg1 counting all scale one segments %arg4 : tensor<?x8xf32>, tensor<?x2xi32>, tensor<?xi32>
   %10 = grouped.balance_loss %s of %e counting all scale one segments %q : !s, !e, !i
+  // CHECK: grouped.trace %arg1 of 0 : tensor<?x2xi32>
+  %11 = grouped.trace %e of 0 : !e
+  // CHECK: grouped.trace %arg0 of 3 : tensor<?x2xf32>
+  %12 = grouped.trace %w of 3 : !w
   return
 }

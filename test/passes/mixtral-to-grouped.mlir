@@ -23,19 +23,21 @@
 // CHECK-NEXT:      grouped.yield rows(%arg4 : f32)
 // CHECK-NEXT:    }
 // CHECK-NEXT:    %chosen, %ids = grouped.top_k %0 by %0 top 2 : tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x2xf32>, tensor<?x2xi32>
-// CHECK-NEXT:    %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 8 {moe.routing = 0 : i64} : tensor<?x2xi32> -> tensor<9xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?x2xi32>
-// CHECK-NEXT:    %1 = moe.softmax %chosen : tensor<?x2xf32>
-// CHECK-NEXT:    %2 = grouped.matmul %arg0 rows %tokens groups %offsets weights %arg2 : (tensor<?x64xf32>, tensor<?xi32>, tensor<9xi32>, !grouped.packed<8x32x64xf32, 2>) -> tensor<?x32xf32> {
+// CHECK-NEXT:    %1 = grouped.trace %ids of 0 : tensor<?x2xi32>
+// CHECK-NEXT:    %offsets, %tokens, %slots, %rows = grouped.plan %1 experts 8 {moe.routing = 0 : i64} : tensor<?x2xi32> -> tensor<9xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?x2xi32>
+// CHECK-NEXT:    %2 = moe.softmax %chosen : tensor<?x2xf32>
+// CHECK-NEXT:    %3 = grouped.trace %2 of 0 : tensor<?x2xf32>
+// CHECK-NEXT:    %4 = grouped.matmul %arg0 rows %tokens groups %offsets weights %arg2 : (tensor<?x64xf32>, tensor<?xi32>, tensor<9xi32>, !grouped.packed<8x32x64xf32, 2>) -> tensor<?x32xf32> {
 // CHECK-NEXT:    ^bb0(%arg4: f32, %arg5: f32):
-// CHECK-NEXT:      %4 = moe.silu %arg4 : f32
-// CHECK-NEXT:      %5 = arith.mulf %4, %arg5 : f32
-// CHECK-NEXT:      grouped.yield rows(%5 : f32)
+// CHECK-NEXT:      %6 = moe.silu %arg4 : f32
+// CHECK-NEXT:      %7 = arith.mulf %6, %arg5 : f32
+// CHECK-NEXT:      grouped.yield rows(%7 : f32)
 // CHECK-NEXT:    }
-// CHECK-NEXT:    %3 = grouped.matmul %2 groups %offsets weights %arg3 combine %rows slots %slots scaled %1 : (tensor<?x32xf32>, tensor<9xi32>, !grouped.packed<8x64x32xf32, 1>, tensor<?x2xi32>, tensor<?xi32>, tensor<?x2xf32>) -> tensor<?x64xf32> {
+// CHECK-NEXT:    %5 = grouped.matmul %4 groups %offsets weights %arg3 combine %rows slots %slots scaled %3 : (tensor<?x32xf32>, tensor<9xi32>, !grouped.packed<8x64x32xf32, 1>, tensor<?x2xi32>, tensor<?xi32>, tensor<?x2xf32>) -> tensor<?x64xf32> {
 // CHECK-NEXT:    ^bb0(%arg4: f32):
 // CHECK-NEXT:      grouped.yield rows(%arg4 : f32)
 // CHECK-NEXT:    }
-// CHECK-NEXT:    return %3 : tensor<?x64xf32>
+// CHECK-NEXT:    return %5 : tensor<?x64xf32>
 // CHECK-NEXT:  }
 // CHECK-LABEL: func.func private @routing_prepare0(
 // CHECK-SAME:    %arg0: tensor<8x64xf32> {moe.param = "gate.weight"}) -> !grouped.packed<1x8x64xf32, 1> attributes {moe.prepare_of = "routing", moe.step = 0 : i64} {

@@ -1,6 +1,7 @@
 /* A hand-written artefact with the shape of what moe-compile makes. One
  * function "mix" over x [d0,4] and y [d0]: z[t,j] = x[t,j] * gate.weight[j] +
- * y[t] * (sum over experts of experts.{expert}.w[j]) The test rewrites the
+ * y[t] * (sum over experts of experts.{expert}.w[j]), times the weight 1 of
+ * its routing, in which token t visits expert t % 3. The test rewrites the
  * description in the file: its section has room to spare. */
 #include "runtime/Abi.h"
 
@@ -26,7 +27,14 @@ static int32_t mix(struct moert_context *context, struct moert_tensor **args) {
   }
   for (int64_t i = 0; i < context->workspace_bytes; ++i)
     context->workspace[i] = (uint8_t)i;
+  const struct moert_trace *traces = context->traces;
+  const int32_t *ids = traces ? traces[0].in : 0;
+  const float *weights = traces ? traces[1].in : 0;
   for (int64_t t = 0; t < tokens; ++t) {
+    if (traces && traces[0].out)
+      ((int32_t *)traces[0].out)[t] = (int32_t)(t % 3);
+    if (traces && traces[1].out)
+      ((float *)traces[1].out)[t] = 1;
     if (y[t] == -1000.0f) {
       context->error_values[0] = t;
       context->error_values[1] = 3;
@@ -35,9 +43,12 @@ static int32_t mix(struct moert_context *context, struct moert_tensor **args) {
     if (y[t] == -2000.0f)
       return context->error = 99;
     for (int j = 0; j < 4; ++j)
-      z[t * 4 + j] = x[t * 4 + j] * gate[j] + y[t] * packed[j];
+      z[t * 4 + j] = (x[t * 4 + j] * gate[j] + y[t] * packed[j]) *
+                     (weights ? weights[t] : 1);
     if (context->loads) {
-      context->loads[t % 3]++;
+      int32_t id = ids ? ids[t] : (int32_t)(t % 3);
+      if (id >= 0)
+        context->loads[id]++;
       context->slots[0] += 2;
     }
   }

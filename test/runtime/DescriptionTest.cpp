@@ -34,6 +34,10 @@ TEST(Description, IsRead) {
   EXPECT_EQ(mix.constants[1].step, 0);
   EXPECT_EQ(mix.steps[0].bytes[2][0], 16);
   EXPECT_EQ(mix.routings[0].experts, 3);
+  ASSERT_EQ(mix.traced.size(), 2u);
+  EXPECT_EQ(mix.traced[0].type.dtype, MOERT_I32);
+  EXPECT_EQ(mix.traced[1].type.dims[0].symbol, 0);
+  EXPECT_EQ(mix.traced[1].times, 1);
 }
 
 TEST(Description, VersionsAreNamed) {
@@ -142,7 +146,19 @@ TEST(Description, Contradictions) {
             "workspace is not a string"},
            {"\"experts\":3", "\"experts\":1048577",
             "experts is 1048577, more than 1048576"},
-           {"\"experts\":3,", "", "routings[0].experts is missing"}}) {
+           {"\"experts\":3,", "", "routings[0].experts is missing"},
+           {"\"times\":1,\"routing\":0", "\"times\":1,\"routing\":1",
+            "traced[0].routing is 1, but there are 1 routings"},
+           {"{\"dtype\":\"i32\"", "{\"dtype\":\"i64\"",
+            "traced[0].dtype is neither i32 (ids) nor f32 (weights)"},
+           {"\"shape\":[\"d0\",1]", "\"shape\":[\"d0\"]",
+            "traced[0] is not rows of slots"},
+           {"\"shape\":[\"d0\",1]", "\"shape\":[1,\"d0\"]",
+            "traced[0] is not rows of slots"},
+           {"\"shape\":[\"d0\",1]", "\"shape\":[\"d1\",1]",
+            "is 'd1', a size that no input has"},
+           {"\"times\":1", "\"times\":0", "traced[0] is not rows of slots"},
+           {"\"traced\"", "\"untraced\"", "functions[0].traced is missing"}}) {
     SCOPED_TRACE(bad.to);
     EXPECT_FAILURE(
         parseDescription(section(test::description({{bad.from, bad.to}})),
@@ -154,10 +170,18 @@ TEST(Description, Contradictions) {
               "}, "
               "{\"name\":\"mix\",\"inputs\":[],\"results\":[],\"params\":[],"
               "\"constants\":[],"
-              "\"steps\":[],\"routings\":[],\"entry\":\"moe_a\",\"workspace\":"
+              "\"steps\":[],\"routings\":[],\"traced\":[],\"entry\":"
+              "\"moe_a\",\"workspace\":"
               "\"moe_b\"} ] }");
   EXPECT_FAILURE(parseDescription(section(two), "x.so"), MOERT_MALFORMED,
                  "functions has 'mix' twice");
+}
+
+TEST(Description, EarlierOnesTraceNothing) {
+  std::string json = test::description({{"\"traced\"", "\"untraced\""}});
+  Description read =
+      parseDescription(section(json, MOERT_ABI_MAJOR, 1), "x.so");
+  EXPECT_TRUE(read.functions[0].traced.empty());
 }
 
 TEST(Description, LaterMinorFieldsArePassedOver) {

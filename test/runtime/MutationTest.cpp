@@ -5,6 +5,7 @@
 #include "runtime/Description.h"
 #include "runtime/Elf.h"
 #include "runtime/Npy.h"
+#include "runtime/Npz.h"
 
 #include <elf.h>
 #include <random>
@@ -117,6 +118,29 @@ TEST(Mutation, NpyFiles) {
       Array array =
           NpyReader(std::vector<uint8_t>(file.begin(), file.end()), "x").next();
       ASSERT_LE(array.data.size(), static_cast<int64_t>(file.size()));
+      ++accepted;
+    }));
+  }
+  EXPECT_GT(accepted, 20);
+}
+
+TEST(Mutation, NpzFiles) {
+  std::mt19937_64 random(5);
+  Folder folder;
+  Array ids(MOERT_I32, {2, 3}, ""), weights(MOERT_F32, {2, 1, 3}, "");
+  AtomicFile file(folder / "good.npz");
+  writeNpz(file, {{"ids", &ids}, {"weights", &weights}});
+  file.commit();
+  std::string seed = test::readFile(folder / "good.npz");
+  int accepted = 0;
+  for (int i = 0; i < 4'000; ++i) {
+    std::string bad = damaged(seed, random);
+    test::writeFile(folder / "bad.npz", bad);
+    expectOkOrMalformed(test::failureOf([&] {
+      NpzReader archive(folder / "bad.npz");
+      for (const std::string &name : archive.names())
+        ASSERT_LE(archive.read(name).data.size(),
+                  static_cast<int64_t>(bad.size()));
       ++accepted;
     }));
   }

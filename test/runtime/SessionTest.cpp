@@ -180,6 +180,84 @@ TEST_F(Session, ForksShareConstants) {
   EXPECT_EQ(wrong, 0);
 }
 
+/// Two traced tensors of "mix", for some tokens.
+struct Traced {
+  explicit Traced(size_t tokens) : ids(tokens, 7), weights(tokens, 7) {}
+  std::vector<int32_t> ids;
+  std::vector<float> weights;
+};
+
+TEST_F(Session, RecordsAndReplacesRoutings) {
+  moert_options options = {};
+  options.collect_loads = 1;
+  ASSERT_EQ(create(test::description(), "", options), MOERT_OK)
+      << error.message;
+  moert_function_info info;
+  ASSERT_EQ(moert_function_describe(made->module, 0, &info, &error), MOERT_OK);
+  ASSERT_EQ(info.traced, 2);
+  moert_traced_info traced;
+  ASSERT_EQ(moert_function_traced(made->module, 0, 0, &traced, &error),
+            MOERT_OK);
+  EXPECT_EQ(traced.dtype, MOERT_I32);
+  EXPECT_EQ(traced.routing, 0);
+  EXPECT_EQ(traced.slots, 1);
+  EXPECT_EQ(moert_function_traced(made->module, 0, 2, &traced, &error),
+            MOERT_USAGE);
+  EXPECT_SAYS("function 'mix' has no traced tensor 2; it has 2");
+
+  moert_tensor inputs[] = {tensor(nullptr, {4, 4}), tensor(nullptr, {4})};
+  moert_tensor types[2];
+  ASSERT_EQ(moert_session_traced_types(made->session, inputs, types, &error),
+            MOERT_OK);
+  EXPECT_EQ(types[1].dtype, MOERT_F32);
+  EXPECT_EQ(types[1].shape[0], 4);
+  EXPECT_EQ(types[1].shape[1], 1);
+
+  Traced out(4), in(4);
+  in.ids = {2, 2, -1, 0};
+  in.weights = {1, 0.5, 0, 2};
+  moert_trace traces[] = {{out.ids.data(), in.ids.data()},
+                          {out.weights.data(), in.weights.data()}};
+  ASSERT_EQ(moert_session_trace(made->session, traces, &error), MOERT_OK);
+  std::vector<float> z;
+  ASSERT_EQ(invoke(4, z, 0), MOERT_OK) << error.message;
+  EXPECT_EQ(out.ids, (std::vector<int32_t>{0, 1, 2, 0})); // as computed
+  EXPECT_EQ(out.weights, (std::vector<float>{1, 1, 1, 1}));
+  EXPECT_EQ((std::vector<float>{z[0], z[4], z[8], z[12]}),
+            (std::vector<float>{2, 1, 0, 4}));
+  const int64_t *loads = moert_session_loads(made->session, 0);
+  EXPECT_EQ(std::vector<int64_t>(loads, loads + 3),
+            (std::vector<int64_t>{1, 0, 2}));
+
+  for (auto [id, message] :
+       {std::pair(3, "routing 0 of 'mix': token 1 is given expert 3, wanted -1 "
+                     "to 2"),
+        {-2, "token 1 is given expert -2"}}) {
+    in.ids[1] = id;
+    EXPECT_EQ(invoke(4, z, 0), MOERT_USAGE);
+    EXPECT_SAYS(message);
+  }
+  ASSERT_EQ(moert_session_trace(made->session, nullptr, &error), MOERT_OK);
+  ASSERT_EQ(invoke(4, z, 0), MOERT_OK) << error.message;
+  EXPECT_EQ(z[4], 2);
+}
+
+TEST_F(Session, RefusesAnExpertTwiceInARow) {
+  ASSERT_EQ(create(test::description(
+                {{"\"shape\":[\"d0\",1],\"times\":1,\"routing\":0}",
+                  "\"shape\":[\"d0\",2],\"times\":1,\"routing\":0}"}})),
+            MOERT_OK)
+      << error.message;
+  std::vector<int32_t> ids = {0, 1, 2, 2};
+  moert_trace traces[] = {{nullptr, ids.data()}, {nullptr, nullptr}};
+  ASSERT_EQ(moert_session_trace(made->session, traces, &error), MOERT_OK);
+  std::vector<float> z;
+  EXPECT_EQ(invoke(2, z), MOERT_USAGE);
+  EXPECT_SAYS("token 1 is given expert 2 twice");
+  ids[3] = -1;
+  EXPECT_EQ(invoke(2, z), MOERT_OK) << error.message;
+}
+
 TEST_F(Session, CountsLoads) {
   moert_options options = {};
   options.collect_loads = 1;

@@ -86,6 +86,8 @@ std::string description(
     "steps":[ {"symbol":"moe_mix_prepare0","params":[1],"results":[1],
                "bytes":{"avx2":[16],"avx512":[16],"avx512bf16":[16]}} ],
     "routings":[ {"experts":3,"choices":1} ],
+    "traced":[ {"dtype":"i32","shape":["d0",1],"times":1,"routing":0},
+               {"dtype":"f32","shape":["d0",1],"times":1,"routing":0} ],
     "entry":"moe_mix", "workspace":"moe_mix_workspace" } ] })";
   for (auto [from, to] : edit) {
     size_t at = text.find(from);
