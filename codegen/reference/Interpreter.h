@@ -66,7 +66,7 @@ struct Options {
   /// entry function.
   bool round = false;
   /// Null, or called for every grouped.trace.
-  TraceHook trace;
+  TraceHook trace = nullptr;
 };
 
 /// How a routing filled its slots, summed over all executions.
