@@ -56,7 +56,8 @@ TEST_F(Recording, IsReadAsItWasWritten) {
     for (const char *name : {"r.npz", "r.jsonl"}) {
       SCOPED_TRACE(name);
       std::vector<RecordedRouting> routings;
-      routings.push_back(routing({2, 2}, {3, 1, 0, -1}, {0.75, 0.25, 0.125, 0}));
+      routings.push_back(
+          routing({2, 2}, {3, 1, 0, -1}, {0.75, 0.25, 0.125, 0}));
       if (alike)
         routings.push_back(routing({2, 2}, {0, 2, 1, 3}, {1, 2, 3, 4}));
       else
