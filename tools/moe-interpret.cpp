@@ -7,11 +7,9 @@
 #include "runtime/moert.h"
 #include "tools/ParseModel.h"
 #include "tools/Recording.h"
+#include "tools/RunCommand.h"
 #include "tools/Stats.h"
-#include "tools/ToolMain.h"
-#include "tools/Values.h"
 
-#include <CLI/CLI.hpp>
 #include <llvm/Support/SourceMgr.h>
 #include <optional>
 
@@ -52,21 +50,8 @@ Examples:
   moe-opt --moe-to-grouped layer.mlir | moe-interpret - --input=4x64xf32=0.5
 )";
 
-struct Options {
-  std::string model;
-  std::string function;
-  std::vector<std::string> inputs;
-  std::vector<std::string> outputs;
-  std::vector<std::string> expected;
-  std::string weights;
-  std::string prefix;
-  std::string routing;
-  std::string replay;
-  std::optional<double> atol, rtol;
-  int64_t mostElements = 1024;
+struct Options : RunOptions {
   bool round = false;
-  bool stats = false;
-  bool list = false;
 };
 
 //===-- Types and values of the command line and of the interpreter -------===//
@@ -358,17 +343,6 @@ int interpret(ModuleOp module, const Options &options) {
   std::string name = function.getName().str();
   SmallVector<unsigned> positions =
       moe::reference::Interpreter::inputsOf(function);
-  auto checkCount = [&](const char *option, size_t given, size_t wanted,
-                        bool optional) {
-    if (given != wanted && !(optional && given == 0))
-      fail(MOERT_USAGE, "{} {} options, function {} has {}", given, option,
-           quote(name), wanted);
-  };
-  checkCount("--input", options.inputs.size(), positions.size(), false);
-  checkCount("--output", options.outputs.size(), function.getNumResults(),
-             true);
-  checkCount("--expected_output", options.expected.size(),
-             function.getNumResults(), true);
   SmallVector<Type> types(function.getResultTypes());
   for (unsigned position : positions)
     types.push_back(function.getArgumentTypes()[position]);
@@ -378,24 +352,11 @@ int interpret(ModuleOp module, const Options &options) {
       fail(MOERT_USAGE, "function {} has a {}, wanted only tensors and numbers",
            quote(name), text(type));
 
-  // Everything that can be wrong with the command line or the files is found
-  // before the work begins.
-  std::vector<std::string> outputs = options.outputs;
-  if (outputs.empty())
-    outputs.assign(function.getNumResults(),
-                   options.expected.empty() ? "-" : "");
-  ValueWriter writer(options.mostElements);
-  for (const std::string &output : outputs)
-    writer.open(output);
-  ValueReader reader;
+  RunValues run(options, name, positions.size(), function.getNumResults());
   SmallVector<moe::reference::Value> inputs;
-  for (auto [i, input] : llvm::enumerate(options.inputs))
-    inputs.push_back(inputOf(reader.read(input, "--input"),
-                             function.getArgumentTypes()[positions[i]], i,
-                             name));
-  std::vector<Array> expected;
-  for (const std::string &value : options.expected)
-    expected.push_back(reader.read(value, "--expected_output"));
+  for (auto [i, input] : llvm::enumerate(run.takeInputs()))
+    inputs.push_back(
+        inputOf(input, function.getArgumentTypes()[positions[i]], i, name));
   std::optional<moert::Checkpoint> weights;
   if (!options.weights.empty())
     weights.emplace(options.weights);
@@ -419,21 +380,7 @@ int interpret(ModuleOp module, const Options &options) {
     results.push_back(arrayOf(value, dtype, fmt::format("result {}", i)));
   }
   std::string report = options.stats ? statsText(interpreter) : "";
-  int status = MOERT_OK;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    Comparison comparison =
-        compareValues(static_cast<int>(i), results[i], expected[i],
-                      options.atol, options.rtol);
-    report += comparison.text + "\n";
-    if (!comparison.equal)
-      status = MOERT_RESULTS_DIFFER;
-  }
-  for (size_t i = 0; i < results.size(); ++i)
-    writer.write(outputs[i], results[i]);
-  writer.print(report);
-  tracing.commit();
-  writer.commit();
-  return status;
+  return run.finish(results, report, [&] { tracing.commit(); });
 }
 
 int run(const Options &options) {
@@ -450,48 +397,13 @@ int run(const Options &options) {
 } // namespace
 
 int main(int argc, char **argv) {
-  return runTool("moe-interpret", [&] {
-    Options options;
-    CLI::App app;
-    app.set_help_flag();
-    bool helpWanted = false, versionWanted = false;
-    app.add_flag("-h,--help", helpWanted);
-    app.add_flag("--version", versionWanted);
+  Options options;
+  auto addOptions = [&](CLI::App &app) {
     app.add_flag("--round", options.round);
-    app.add_flag("--stats", options.stats);
-    app.add_flag("--list", options.list);
-    app.add_option("MODEL", options.model);
-    app.add_option("--function", options.function);
-    app.add_option("--input", options.inputs)->allow_extra_args(false);
-    app.add_option("--output", options.outputs)->allow_extra_args(false);
-    app.add_option("--expected_output", options.expected)
-        ->allow_extra_args(false);
-    app.add_option("--expected_atol", options.atol)
-        ->check(CLI::NonNegativeNumber);
-    app.add_option("--expected_rtol", options.rtol)
-        ->check(CLI::NonNegativeNumber);
-    app.add_option("--output_max_element_count", options.mostElements)
-        ->check(CLI::NonNegativeNumber);
-    app.add_option("--weights", options.weights);
-    app.add_option("--prefix", options.prefix);
-    app.add_option("--routing", options.routing);
-    app.add_option("--replay", options.replay);
-    std::string ignored;
+    static std::string ignored;
     for (const char *option : {"--device", "--threads", "--level"})
       app.add_option(option, ignored);
-    try {
-      app.parse(argc, argv);
-    } catch (const CLI::ParseError &error) {
-      fail(MOERT_USAGE, "{} (moe-interpret --help explains)", error.what());
-    }
-    if (helpWanted || versionWanted) {
-      moert::AtomicFile("-").write(
-          helpWanted ? std::string(help)
-                     : fmt::format("moe-interpret {}\n", moert_version()));
-      return 0;
-    }
-    if (options.model.empty())
-      fail(MOERT_USAGE, "no model given (moe-interpret --help explains)");
-    return run(options);
-  });
+  };
+  return runCommand("moe-interpret", help, argc, argv, options, addOptions,
+                    [&] { return run(options); });
 }

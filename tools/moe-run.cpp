@@ -2,12 +2,11 @@
 // C interface of libmoert.
 #include "runtime/Failure.h"
 #include "tools/Cache.h"
+#include "tools/RunCommand.h"
 #include "tools/Stats.h"
 #include "tools/ToolMain.h"
 #include "tools/Tracing.h"
-#include "tools/Values.h"
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -47,24 +46,11 @@ Examples:
   moe-run layer.so --weights=ckpt/ --prefix=model.layers.0.mlp. --input=4x64xf32=0.5
 )";
 
-struct Options {
-  std::string model;
-  std::string function;
-  std::vector<std::string> inputs;
-  std::vector<std::string> outputs;
-  std::vector<std::string> expected;
-  std::string weights;
-  std::string prefix;
+struct Options : RunOptions {
   std::string device = "cpu";
   std::string level;
   std::string weightsFormat;
-  std::string routing;
-  std::string replay;
-  std::optional<double> atol, rtol;
-  int64_t mostElements = 1024;
   int threads = 0;
-  bool stats = false;
-  bool list = false;
   bool verbose = false;
 };
 
@@ -287,32 +273,9 @@ int run(const Options &options) {
   check([&](moert_error *error) {
     return moert_function_describe(module.get(), function, &info, error);
   });
-  auto checkCount = [&](const char *option, size_t given, int32_t wanted,
-                        bool optional) {
-    if (given != static_cast<size_t>(wanted) && !(optional && given == 0))
-      fail(MOERT_USAGE, "{} {} options, function {} has {}", given, option,
-           moert::quote(info.name), wanted);
-  };
-  checkCount("--input", options.inputs.size(), info.inputs, false);
-  checkCount("--output", options.outputs.size(), info.results, true);
-  checkCount("--expected_output", options.expected.size(), info.results, true);
-
-  // Everything that can be wrong with the command line or the files is found
-  // before the work begins.
-  std::vector<std::string> outputs = options.outputs;
-  if (outputs.empty())
-    outputs.assign(static_cast<size_t>(info.results),
-                   options.expected.empty() ? "-" : "");
-  ValueWriter writer(options.mostElements);
-  for (const std::string &output : outputs)
-    writer.open(output);
-  ValueReader reader;
-  std::vector<Array> inputs, expected;
-  for (const std::string &input : options.inputs)
-    inputs.push_back(reader.read(input, "--input"));
-  for (const std::string &value : options.expected)
-    expected.push_back(reader.read(value, "--expected_output"));
-
+  RunValues run(options, info.name, static_cast<size_t>(info.inputs),
+                static_cast<size_t>(info.results));
+  std::vector<Array> inputs = run.takeInputs();
   Tracing tracing(module.get(), function, options.routing, options.replay);
 
   Session session = createSession(module.get(), function, options);
@@ -333,70 +296,21 @@ int run(const Options &options) {
     report = statsText(module.get(), function, session.get(), inputTensors,
                        resultTensors, time);
 
-  int status = MOERT_OK;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    Comparison comparison =
-        compareValues(static_cast<int>(i), results[i], expected[i],
-                      options.atol, options.rtol);
-    report += comparison.text + "\n";
-    if (!comparison.equal)
-      status = MOERT_RESULTS_DIFFER;
-  }
-  for (size_t i = 0; i < results.size(); ++i)
-    writer.write(outputs[i], results[i]);
-  writer.print(report);
-  tracing.commit();
-  writer.commit();
-  return status;
+  return run.finish(results, report, [&] { tracing.commit(); });
 }
 
 } // namespace
 
 int main(int argc, char **argv) {
-  return runTool("moe-run", [&] {
-    Options options;
-    CLI::App app;
-    app.set_help_flag();
-    bool helpWanted = false, versionWanted = false;
-    app.add_flag("-h,--help", helpWanted);
-    app.add_flag("--version", versionWanted);
+  Options options;
+  auto addOptions = [&](CLI::App &app) {
     app.add_flag("-v,--verbose", options.verbose);
-    app.add_flag("--stats", options.stats);
-    app.add_flag("--list", options.list);
-    app.add_option("MODEL", options.model);
-    app.add_option("--function", options.function);
-    app.add_option("--input", options.inputs)->allow_extra_args(false);
-    app.add_option("--output", options.outputs)->allow_extra_args(false);
-    app.add_option("--expected_output", options.expected)
-        ->allow_extra_args(false);
-    app.add_option("--expected_atol", options.atol)
-        ->check(CLI::NonNegativeNumber);
-    app.add_option("--expected_rtol", options.rtol)
-        ->check(CLI::NonNegativeNumber);
-    app.add_option("--output_max_element_count", options.mostElements)
-        ->check(CLI::NonNegativeNumber);
-    app.add_option("--weights", options.weights);
-    app.add_option("--prefix", options.prefix);
-    app.add_option("--routing", options.routing);
-    app.add_option("--replay", options.replay);
     app.add_option("--device", options.device);
     app.add_option("--level", options.level);
     app.add_option("--weights-format", options.weightsFormat)
         ->check(CLI::IsMember({"q8", "q4"}));
     app.add_option("--threads", options.threads)->check(CLI::Range(0, 4096));
-    try {
-      app.parse(argc, argv);
-    } catch (const CLI::ParseError &error) {
-      fail(MOERT_USAGE, "{} (moe-run --help explains)", error.what());
-    }
-    if (helpWanted || versionWanted) {
-      moert::AtomicFile("-").write(
-          helpWanted ? std::string(help)
-                     : fmt::format("moe-run {}\n", moert_version()));
-      return 0;
-    }
-    if (options.model.empty())
-      fail(MOERT_USAGE, "no model given (moe-run --help explains)");
-    return run(options);
-  });
+  };
+  return runCommand("moe-run", help, argc, argv, options, addOptions,
+                    [&] { return run(options); });
 }
