@@ -61,7 +61,7 @@ private:
   Value emitFewRows(Value rows);
   Value tokenOf(Value row);
   void emitTile(Value firstRow, int64_t rows, Value firstPanel, int64_t panels,
-                bool prefetch);
+                const Prefetch &prefetch);
   void emitEpilogues(Value firstRow, Value rows, Value firstPanel,
                      int64_t panels);
   void emitEpilogue(ArrayRef<Value> sums, Value row, Value token, Value panel);
@@ -153,7 +153,7 @@ Value BlockEmitter::tokenOf(Value row) {
 }
 
 void BlockEmitter::emitTile(Value firstRow, int64_t rows, Value firstPanel,
-                            int64_t panels, bool prefetch) {
+                            int64_t panels, const Prefetch &prefetch) {
   Value groupPanels = mul(block.group, constant(layout.panels()));
   SmallVector<Value> packedPanels, tokens;
   for (int64_t p = 0; p < panels; ++p) {
@@ -267,7 +267,7 @@ Value BlockEmitter::emitFewRows(Value rows) {
     Value end = add(block.panelBegin, grouped);
     // One row is so fast that the hardware's own prefetching does better.
     loop(block.panelBegin, end, at, [&](Value panel) {
-      emitTile(block.rowBegin, size, panel, at, /*prefetch=*/size > 1);
+      emitTile(block.rowBegin, size, panel, at, {.stream = size > 1});
       emitEpilogues(block.rowBegin, constant(size), panel, at);
     });
     scf::YieldOp::create(builder, loc, end);
@@ -312,6 +312,17 @@ void BlockEmitter::emit() {
   Value tiles = div(add(rows, constant(maxRows - 1)), constant(maxRows));
   Value smaller = div(rows, tiles);
   Value larger = arith::RemUIOp::create(builder, loc, rows, tiles);
+  // While a panel is used, its tiles ask for the next one, each for a part. A
+  // single tile has no time for it.
+  Value perTile, perStep;
+  if (layout.level.prefetchBytes > 0) {
+    Value several = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::ugt, tiles, constant(1));
+    Value bytes = arith::SelectOp::create(
+        builder, loc, several, constant(layout.panelBytes()), constant(0));
+    perTile = div(bytes, tiles);
+    perStep = div(perTile, constant(layout.steps()));
+  }
   loop(firstPanel, block.panelEnd, 1, [&](Value panel) {
     loop(constant(0), tiles, 1, [&](Value tile) {
       // The first `larger` tiles have one row more.
@@ -322,10 +333,18 @@ void BlockEmitter::emit() {
                            builder, loc, builder.getIndexType(), isLarger));
       Value before = arith::MinUIOp::create(builder, loc, tile, larger);
       Value firstRow = add(add(block.rowBegin, mul(tile, smaller)), before);
-      // Only the first tile needs its prefetches; for the others they cost
-      // less than a second copy of the code, which takes as long to compile.
+      Prefetch prefetch{.stream = true};
+      if (perStep) {
+        Value next =
+            add(add(mul(block.group, constant(layout.panels())), panel),
+                constant(1));
+        prefetch.packed = block.packed;
+        prefetch.begin =
+            add(mul(next, constant(layout.panelBytes())), mul(tile, perTile));
+        prefetch.perStep = perStep;
+      }
       switchOnRows(size, maxRows, [&](int64_t rows) {
-        emitTile(firstRow, rows, panel, 1, /*prefetch=*/true);
+        emitTile(firstRow, rows, panel, 1, prefetch);
       });
       emitEpilogues(firstRow, size, panel, 1);
     });

@@ -32,7 +32,8 @@ struct Level {
   bool int8Dot;
   /// Steps of the K loop that are written out in its body.
   int64_t unroll;
-  /// How far ahead of their use packed weights are prefetched; 0: not at all.
+  /// How far ahead of their use packed weights are prefetched; tiles then ask
+  /// for the next panel, too. 0: not at all.
   int64_t prefetchBytes;
   /// llvm::TargetMachine's cpu and features.
   llvm::StringRef cpu;

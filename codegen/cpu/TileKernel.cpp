@@ -27,7 +27,7 @@ public:
 
   using Sums = SmallVector<Value>;
 
-  Sums emit(OpBuilder &builder, Location loc, bool prefetch) const;
+  Sums emit(OpBuilder &builder, Location loc, const Prefetch &prefetch) const;
 
 private:
   int64_t unrolledSteps(size_t sums) const;
@@ -180,6 +180,16 @@ void TileEmitter::emitPrefetch(OpBuilder &builder, Location loc,
                                    /*isDataCache=*/true);
 }
 
+static void emitPrefetchElsewhere(OpBuilder &builder, Location loc, Value step,
+                                  const Prefetch &prefetch) {
+  Value at = arith::AddIOp::create(
+      builder, loc, prefetch.begin,
+      arith::MulIOp::create(builder, loc, step, prefetch.perStep));
+  memref::PrefetchOp::create(builder, loc, prefetch.packed, at,
+                             /*isWrite=*/false, /*localityHint=*/2,
+                             /*isDataCache=*/true);
+}
+
 void TileEmitter::emitStep(OpBuilder &builder, Location loc, Value step,
                            bool half, Sums &sums) const {
   int64_t entries = isDot() || half ? 1 : layout.pairing();
@@ -225,7 +235,7 @@ int64_t TileEmitter::unrolledSteps(size_t sums) const {
 
 /// All steps from zero sums.
 TileEmitter::Sums TileEmitter::emit(OpBuilder &builder, Location loc,
-                                    bool prefetch) const {
+                                    const Prefetch &prefetch) const {
   VectorType sumType =
       vectorOf(layout.level.lanes, isInteger() ? Type(builder.getI32Type())
                                                : Type(builder.getF32Type()));
@@ -245,9 +255,11 @@ TileEmitter::Sums TileEmitter::emit(OpBuilder &builder, Location loc,
         constant(builder, loc, unroll), sums,
         [&](OpBuilder &body, Location loc, Value step, ValueRange carried) {
           Sums inner(carried);
+          if (prefetch.begin)
+            emitPrefetchElsewhere(body, loc, step, prefetch);
           for (int64_t u = 0; u < unroll; ++u) {
             Value unrolled = plus(body, loc, step, u);
-            if (prefetch)
+            if (prefetch.stream)
               emitPrefetch(body, loc, unrolled);
             emitStep(body, loc, unrolled, false, inner);
           }
@@ -264,7 +276,7 @@ TileEmitter::Sums TileEmitter::emit(OpBuilder &builder, Location loc,
 SmallVector<Value> emitTileSums(OpBuilder &builder, Location loc,
                                 const PackedLayout &layout, Value a,
                                 ValueRange rows, Value view, ValueRange panels,
-                                bool prefetch) {
+                                const Prefetch &prefetch) {
   return TileEmitter(layout, a, rows, view, panels)
       .emit(builder, loc, prefetch);
 }

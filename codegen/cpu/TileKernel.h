@@ -8,16 +8,25 @@
 
 namespace moe::cpu {
 
+/// What a tile asks to be brought to the cache besides its own operands.
+struct Prefetch {
+  /// The packed weights of the tile itself, ahead of their use.
+  bool stream = false;
+  /// Part of other weights, while the tile computes: every step one line,
+  /// `perStep` bytes further, from byte `begin` of `packed` (memref<?xi8>).
+  mlir::Value packed = {}, begin = {}, perStep = {};
+};
+
 /// Emits the loop over K and returns the sums, vector<lanes x f32> each (i32
 /// for quantised weights), in the order [panel][row][vector of the panel].
 ///
 /// `a` as in MatmulBlock, `rows` its row indices; `view` the packed weights as
-/// PackedLayout::viewType, `panels` indices of its first dimension. `prefetch`
-/// tells whether to ask for packed weights ahead of their use.
+/// PackedLayout::viewType, `panels` indices of its first dimension.
 llvm::SmallVector<mlir::Value>
 emitTileSums(mlir::OpBuilder &builder, mlir::Location loc,
              const PackedLayout &layout, mlir::Value a, mlir::ValueRange rows,
-             mlir::Value view, mlir::ValueRange panels, bool prefetch);
+             mlir::Value view, mlir::ValueRange panels,
+             const Prefetch &prefetch);
 
 /// The same for 4-bit weights, f32 sums; `packed` is memref<?xi8>.
 llvm::SmallVector<mlir::Value>
