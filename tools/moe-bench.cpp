@@ -14,7 +14,11 @@ using namespace moe;
 constexpr const char *examples = R"(Examples:
   moe-bench --shape=H2048,F1024,E64,k8 --tokens=1,512 --threads=2
   moe-bench --shape=H512,F256,E8,k2 --dtype=f32 --level=avx2 -o json > now.json
+  moe-bench --tokens=32,512 --threads=1,2 --routing=uniform --routing=zipf:1.2
+  moe-bench --tokens=1,512 --dtype=bf16,q8 --explain
 
+--routing=file:PATH replays a file of moe-run --routing; the router still runs
+and is timed. With zipf:S rows are made so that the router itself chooses so.
 A share compares with the ceiling measured just before and after each sample:
 GFLOP/s with multiply-adds in registers, GB/s (weights only) with reading
 memory. Exit status: 0 ok, 1 compile or run error, 2 usage, 6 memory, 7 no such
@@ -25,6 +29,8 @@ struct Options {
   std::vector<int64_t> tokens = {1, 8, 32, 512};
   std::vector<std::string> dtypes = {"bf16"};
   std::string format = "md";
+  std::vector<std::string> traffics = {"uniform"};
+  std::vector<int> threads;
   bool printModel = false;
   bench::LayerOptions layer;
   bench::MeasureOptions measure;
@@ -69,7 +75,7 @@ std::string levelOf(const std::string &option) {
 int measure(Options options) {
   std::optional<bench::Format> format = bench::parseFormat(options.format);
   if (!format)
-    moert::fail(MOERT_USAGE, "-o: {}; wanted md, csv, json or jsonl",
+    moert::fail(MOERT_USAGE, "-o: {}; wanted md, csv, json, jsonl or gbench",
                 moert::quote(options.format));
   std::vector<bench::Shape> shapes;
   for (const std::string &text : options.shapes)
@@ -77,12 +83,21 @@ int measure(Options options) {
   std::vector<bench::Precision> precisions;
   for (const std::string &name : options.dtypes)
     precisions.push_back(precisionOf(name));
+  std::vector<bench::Traffic> traffics;
+  for (const std::string &text : options.traffics)
+    traffics.push_back(bench::parseTraffic(text, "--routing"));
+  bool flat = *format == bench::Format::Csv ||
+              *format == bench::Format::GoogleBenchmark;
+  if (options.layer.explain && flat)
+    moert::fail(MOERT_USAGE, "--explain: wanted -o md, json or jsonl, not {}",
+                options.format);
 
   if (options.printModel) {
     const char *separator = "";
     for (const bench::Shape &shape : shapes)
       for (bench::Precision precision : precisions) {
-        print(separator + bench::modelText(shape, bench::dtypeOf(precision)));
+        print(separator + bench::modelText(shape, bench::dtypeOf(precision),
+                                           options.layer.explain));
         separator = "\n// -----\n\n";
       }
     return MOERT_OK;
@@ -92,19 +107,22 @@ int measure(Options options) {
   bench::Report report;
   report.processor = bench::processorName();
   report.cores = static_cast<int>(std::thread::hardware_concurrency());
-  report.threads = options.measure.threads;
-  bench::CeilingMeter meter(options.measure.threads);
+  bench::CeilingMeter meter;
   for (const bench::Shape &shape : shapes)
-    for (bench::Precision precision : precisions) {
-      tools::ProgressBar progress(
-          fmt::format("{} {}", shape.text(), bench::nameOf(precision)));
-      progress.show(0, 1);
-      bench::Layer layer(shape, precision, options.layer);
-      auto more = bench::measureLayer(
-          layer, options.tokens, meter, options.measure, report.ceilings,
-          [&](int done, int total) { progress.show(done, total); });
-      report.results.insert(report.results.end(), more.begin(), more.end());
-    }
+    for (bench::Precision precision : precisions)
+      for (int threads : options.threads) {
+        tools::ProgressBar progress(
+            fmt::format("{} {} threads {}", shape.text(),
+                        bench::nameOf(precision), threads));
+        progress.show(0, 1);
+        options.layer.threads = threads;
+        bench::Layer layer(shape, precision, options.layer);
+        auto more = bench::measureLayer(
+            layer, options.tokens, traffics, meter, options.measure,
+            report.ceilings,
+            [&](int done, int total) { progress.show(done, total); });
+        report.results.insert(report.results.end(), more.begin(), more.end());
+      }
   print(bench::format(report, *format));
   return MOERT_OK;
 }
@@ -113,8 +131,8 @@ int measure(Options options) {
 int main(int argc, char **argv) {
   Options options;
   options.layer.compiler = neighbour();
-  options.measure.threads =
-      static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  options.threads = {
+      static_cast<int>(std::max(1U, std::thread::hardware_concurrency()))};
 
   CLI::App app("Times Mixtral-style layers on random weights.", "moe-bench");
   app.footer(examples);
@@ -129,9 +147,16 @@ int main(int argc, char **argv) {
   app.add_option("--dtype", options.dtypes, "f32, bf16, q8, q4")
       ->delimiter(',')
       ->capture_default_str();
-  app.add_option("--threads", options.measure.threads)
+  app.add_option("--threads", options.threads, "numbers of threads")
+      ->delimiter(',')
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  app.add_option("--routing", options.traffics,
+                 "how tokens spread over experts: uniform, zipf:S, file:PATH; "
+                 "may be repeated")
+      ->capture_default_str();
+  app.add_flag("--explain", options.layer.explain,
+               "time, limit and code of each product");
   app.add_option("--level", options.layer.level,
                  "avx2, avx512 or avx512bf16 (default: $MOE_CPU, or the best)");
   app.add_option("--rounds", options.measure.rounds, "samples of each batch")
@@ -141,7 +166,7 @@ int main(int argc, char **argv) {
       ->check(CLI::Range(0.0, 60.0))
       ->capture_default_str();
   app.add_option("--compiler", options.layer.compiler, "which moe-compile");
-  app.add_option("-o", options.format, "md, csv, json or jsonl")
+  app.add_option("-o", options.format, "md, csv, json, jsonl or gbench")
       ->capture_default_str();
   app.add_flag("--print-model", options.printModel,
                "print the models instead of timing them");
@@ -150,6 +175,5 @@ int main(int argc, char **argv) {
   } catch (const CLI::ParseError &error) {
     return app.exit(error) == 0 ? MOERT_OK : MOERT_USAGE;
   }
-  options.layer.threads = options.measure.threads;
   return tools::runTool("moe-bench", [&] { return measure(options); });
 }

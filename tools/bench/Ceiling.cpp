@@ -1,6 +1,7 @@
 // The measuring loops, see Ceiling.h.
 #include "tools/bench/Ceiling.h"
 #include "runtime/Failure.h"
+#include "tools/bench/Tile.h"
 
 #include <algorithm>
 #include <chrono>
@@ -141,59 +142,103 @@ double operationRate(int threads, void (*kernel)(), int64_t operations) {
   return static_cast<double>(threads) * static_cast<double>(operations) /
          seconds * 1e-9;
 }
+
+/// Of the largest tile whose rows lie in L1 and whose panel, of 64 or 256 KiB,
+/// lies in L2.
+double tileRate(int threads, TileKind kind, uint8_t *memory, int64_t slice) {
+  constexpr int64_t steps = 1024;
+  constexpr int64_t passes = 400;
+  constexpr int64_t rowBytes = steps * 4 + 64;
+  Tile tile = tileOf(kind, mostTileRows);
+  double seconds = timeOnAll(threads, [&](int thread) {
+    uint8_t *rows = memory + thread * slice;
+    uint8_t *panel = rows + (mostTileRows * rowBytes + 4095) / 4096 * 4096;
+    alignas(64) float sums[mostTileRows * 64];
+    for (int64_t pass = 0; pass < passes; ++pass)
+      tile(rows, rowBytes, panel, steps, sums, 64);
+    floatSink = sums[0];
+  });
+  return static_cast<double>(threads * passes * steps) *
+         static_cast<double>(tileOperations(kind, mostTileRows)) / seconds *
+         1e-9;
+}
 } // namespace
 
 double Ceiling::operations(std::string_view level, Precision precision) const {
   if (level == "avx2")
-    return fma256;
+    return at(Rate::Fma256);
   if (level == "avx512bf16" && precision == Precision::Bf16)
-    return std::max(dot512, fma512);
+    return std::max(at(Rate::Dot512), at(Rate::Fma512));
   if (level == "avx512bf16" && isQuantized(precision))
-    return bytes512;
-  return fma512;
+    return at(Rate::Bytes512);
+  return at(Rate::Fma512);
+}
+
+double Ceiling::tileOperations(std::string_view level,
+                               Precision precision) const {
+  if (level == "avx2")
+    return at(Rate::TileFma256);
+  if (level == "avx512bf16" && precision == Precision::Bf16)
+    return std::max(at(Rate::TileDot512), at(Rate::TileFma512));
+  if (level == "avx512bf16" && isQuantized(precision))
+    return at(Rate::TileBytes512);
+  return at(Rate::TileFma512);
+}
+
+double Ceiling::bytes() const {
+  return std::max(at(Rate::Stream1), at(Rate::Stream8));
 }
 
 Ceiling between(const Ceiling &before, const Ceiling &after) {
-  return {(before.fma256 + after.fma256) / 2,
-          (before.fma512 + after.fma512) / 2,
-          (before.dot512 + after.dot512) / 2,
-          (before.bytes512 + after.bytes512) / 2,
-          (before.stream1 + after.stream1) / 2,
-          (before.stream8 + after.stream8) / 2};
+  Ceiling mean = before;
+  for (size_t i = 0; i < mean.rates.size(); ++i)
+    mean.rates[i] = (before.rates[i] + after.rates[i]) / 2;
+  return mean;
 }
 
-CeilingMeter::CeilingMeter(int threads)
-    : threads(threads), memory(512 << 20, "measuring how fast memory is read") {
+CeilingMeter::CeilingMeter()
+    : memory(512 << 20, "measuring how fast memory is read") {
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
     moert::fail(MOERT_NO_DEVICE, "this CPU lacks AVX2 or FMA");
   // Untouched memory is one shared page of zeros, which would be read from the
   // cache.
-  std::fill_n(memory.data(), memory.size(), uint8_t(1));
+  std::fill_n(memory.data(), memory.size(), uint8_t(0x3c)); // no denormals
 }
 
-double CeilingMeter::readRate(int streams) {
+Ceiling CeilingMeter::measure(int threads) {
   int64_t slice = memory.size() / threads / 4096 * 4096;
-  double seconds = timeOnAll(threads, [&](int thread) {
-    const uint8_t *from = memory.data() + thread * slice;
-    streams == 1 ? readAll<1>(from, slice) : readAll<8>(from, slice);
-  });
-  return static_cast<double>(slice) * threads / seconds * 1e-9;
-}
-
-Ceiling CeilingMeter::measure() {
+  auto readRate = [&](int streams) {
+    double seconds = timeOnAll(threads, [&](int thread) {
+      const uint8_t *from = memory.data() + thread * slice;
+      streams == 1 ? readAll<1>(from, slice) : readAll<8>(from, slice);
+    });
+    return static_cast<double>(slice) * threads / seconds * 1e-9;
+  };
+  auto tile = [&](TileKind kind) {
+    return tileRate(threads, kind, memory.data(), slice);
+  };
   Ceiling ceiling;
-  ceiling.fma256 =
+  ceiling.threads = threads;
+  ceiling.at(Rate::Fma256) =
       operationRate(threads, multiplyAdd256, fmaSteps * 12 * 8 * 2);
-  if (__builtin_cpu_supports("avx512vl"))
-    ceiling.fma512 =
+  ceiling.at(Rate::TileFma256) = tile(TileKind::Fma256);
+  if (__builtin_cpu_supports("avx512vl")) {
+    ceiling.at(Rate::Fma512) =
         operationRate(threads, multiplyAdd512, fmaSteps / 2 * 24 * 16 * 2);
-  if (__builtin_cpu_supports("avx512bf16"))
-    ceiling.dot512 = operationRate(threads, dot512, fmaSteps / 2 * 24 * 32 * 2);
-  if (__builtin_cpu_supports("avx512vnni"))
-    ceiling.bytes512 =
+    ceiling.at(Rate::TileFma512) = tile(TileKind::Fma512);
+  }
+  if (__builtin_cpu_supports("avx512bf16")) {
+    ceiling.at(Rate::Dot512) =
+        operationRate(threads, dot512, fmaSteps / 2 * 24 * 32 * 2);
+    ceiling.at(Rate::TileDot512) = tile(TileKind::Dot512);
+  }
+  if (__builtin_cpu_supports("avx512vnni")) {
+    ceiling.at(Rate::Bytes512) =
         operationRate(threads, dotBytes512, fmaSteps / 2 * 24 * 64 * 2);
-  ceiling.stream1 = readRate(1);
-  ceiling.stream8 = readRate(8);
+    ceiling.at(Rate::TileBytes512) = tile(TileKind::Bytes512);
+  }
+  ceiling.at(Rate::Stream1) = readRate(1);
+  ceiling.at(Rate::Stream8) = readRate(8);
   return ceiling;
 }
 

@@ -1,72 +1,89 @@
 // Rounds, samples, medians, see Measure.h.
 #include "tools/bench/Measure.h"
+#include "tools/bench/Explain.h"
 
 #include <algorithm>
+#include <ctime>
 
 namespace moe::bench {
 
 namespace {
-/// Median seconds of calls that take `seconds` together. The first call only
-/// wakes the threads.
-template <typename Call> double sample(double seconds, const Call &call) {
+double processorTime() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) +
+         static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+struct Times {
+  double seconds;
+  double processor;
+};
+
+/// Medians over calls that take `seconds` together. The first call only wakes
+/// the threads.
+template <typename Call> Times timesOf(double seconds, const Call &call) {
   std::vector<double> taken;
+  std::vector<double> processor;
   double sum = 0;
   call(size_t(0));
   for (size_t i = 1; sum < seconds || taken.size() < 3; ++i) {
+    double begin = processorTime();
     taken.push_back(call(i));
+    processor.push_back(processorTime() - begin);
     sum += taken.back();
   }
-  return spreadOf(std::move(taken)).median;
+  return {spreadOf(std::move(taken)).median,
+          spreadOf(std::move(processor)).median};
 }
 
-struct Samples {
-  std::vector<double> seconds;
-  std::vector<double> routing;
-  std::vector<Ceiling> around;
-};
-
-Result summarise(const Layer &layer, const Batch &batch, const Samples &samples,
-                 const MeasureOptions &options) {
+Result summarise(const Layer &layer, const Batch &batch,
+                 std::vector<Sample> samples) {
   Result result{};
   result.shape = layer.shape();
   result.precision = layer.precision();
   result.tokens = batch.tokens;
+  result.traffic = batch.traffic.text();
   result.level = layer.level();
-  result.threads = options.threads;
-  result.rounds = options.rounds;
+  result.threads = layer.threads();
+  result.rounds = static_cast<int>(samples.size());
   result.activeExperts = batch.activeExperts;
+  result.largestLoad = batch.largestLoad;
 
   double operations = layer.shape().operations(batch.tokens) * 1e-9;
   double bytes =
       layer.shape().weightBytes(batch.activeExperts, layer.precision()) * 1e-9;
   auto spread = [&](auto value) {
     std::vector<double> values;
-    for (size_t i = 0; i < samples.seconds.size(); ++i)
-      values.push_back(value(samples.seconds[i], samples.around[i], i));
+    for (const Sample &sample : samples)
+      values.push_back(value(sample));
     return spreadOf(std::move(values));
   };
   auto limit = [&](const Ceiling &ceiling) {
     return ceiling.operations(result.level, result.precision);
   };
-  result.milliseconds =
-      spread([](double s, const Ceiling &, size_t) { return s * 1e3; });
+  result.milliseconds = spread([](const Sample &s) { return s.seconds * 1e3; });
   result.operations =
-      spread([&](double s, const Ceiling &, size_t) { return operations / s; });
-  result.bytes =
-      spread([&](double s, const Ceiling &, size_t) { return bytes / s; });
-  result.operationsShare = spread([&](double s, const Ceiling &c, size_t) {
-    return operations / s / limit(c);
+      spread([&](const Sample &s) { return operations / s.seconds; });
+  result.bytes = spread([&](const Sample &s) { return bytes / s.seconds; });
+  result.operationsShare = spread([&](const Sample &s) {
+    return operations / s.seconds / limit(s.around);
   });
-  result.bytesShare = spread([&](double s, const Ceiling &c, size_t) {
-    return bytes / s / c.bytes();
+  result.tileShare = spread([&](const Sample &s) {
+    return operations / s.seconds /
+           s.around.tileOperations(result.level, result.precision);
   });
-  result.routingShare = spread([&](double s, const Ceiling &, size_t i) {
-                          return samples.routing[i] / s;
-                        }).median;
+  result.bytesShare = spread(
+      [&](const Sample &s) { return bytes / s.seconds / s.around.bytes(); });
+  result.routingShare =
+      spread([](const Sample &s) { return s.routing / s.seconds; }).median;
   result.ceilingOperations =
-      spread([&](double, const Ceiling &c, size_t) { return limit(c); }).median;
+      spread([&](const Sample &s) { return limit(s.around); }).median;
   result.ceilingBytes =
-      spread([](double, const Ceiling &c, size_t) { return c.bytes(); }).median;
+      spread([](const Sample &s) { return s.around.bytes(); }).median;
+  if (!layer.remarks().empty())
+    result.products = explainProducts(layer, batch, samples);
+  result.samples = std::move(samples);
   return result;
 }
 } // namespace
@@ -81,36 +98,46 @@ Spread spreadOf(std::vector<double> values) {
 
 std::vector<Result>
 measureLayer(const Layer &layer, std::span<const int64_t> tokens,
-             CeilingMeter &meter, const MeasureOptions &options,
-             std::vector<Ceiling> &ceilings,
+             std::span<const Traffic> traffics, CeilingMeter &meter,
+             const MeasureOptions &options, std::vector<Ceiling> &ceilings,
              const std::function<void(int, int)> &progress) {
   std::vector<Batch> batches;
-  for (int64_t count : tokens)
-    batches.push_back(layer.makeBatch(count));
-  std::vector<Samples> samples(batches.size());
+  for (const Traffic &traffic : traffics)
+    for (int64_t count : tokens)
+      batches.push_back(layer.makeBatch(count, traffic));
+  std::vector<std::vector<Sample>> samples(batches.size());
   int total = options.rounds * static_cast<int>(batches.size());
   int done = 0;
+  auto measureCeiling = [&] {
+    ceilings.push_back(meter.measure(layer.threads()));
+    return ceilings.back();
+  };
   for (int round = 0; round < options.rounds; ++round) {
-    Ceiling before = meter.measure();
-    ceilings.push_back(before);
+    Ceiling before = measureCeiling();
     for (size_t i = 0; i < batches.size(); ++i) {
       Batch &batch = batches[i];
-      double seconds = sample(options.seconds, [&](size_t input) {
-        return layer.callLayer(batch, input);
-      });
-      Ceiling after = meter.measure();
-      ceilings.push_back(after);
-      samples[i].seconds.push_back(seconds);
-      samples[i].around.push_back(between(before, after));
-      samples[i].routing.push_back(sample(
-          0, [&](size_t input) { return layer.callRouting(batch, input); }));
+      auto times = [&](Part part, double seconds) {
+        return timesOf(seconds, [&](size_t input) {
+          return layer.call(part, batch, input);
+        });
+      };
+      Sample sample{};
+      Times whole = times(Part::Layer, options.seconds);
+      sample.seconds = whole.seconds;
+      sample.processor = whole.processor;
+      if (!layer.remarks().empty())
+        sample.narrow = times(Part::Narrow, options.seconds).seconds;
+      Ceiling after = measureCeiling();
+      sample.around = between(before, after);
+      sample.routing = times(Part::Routing, 0).seconds;
+      samples[i].push_back(sample);
       before = after;
       progress(++done, total);
     }
   }
   std::vector<Result> results;
   for (size_t i = 0; i < batches.size(); ++i)
-    results.push_back(summarise(layer, batches[i], samples[i], options));
+    results.push_back(summarise(layer, batches[i], std::move(samples[i])));
   return results;
 }
 

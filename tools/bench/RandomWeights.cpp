@@ -27,12 +27,20 @@ void writeAll(int file, const void *from, int64_t bytes) {
 }
 } // namespace
 
-double RandomNumbers::next() {
+uint64_t RandomNumbers::bits() {
   state += 0x9e3779b97f4a7c15;
   uint64_t z = state;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
   z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  z ^= z >> 31;
+  return z ^ (z >> 31);
+}
+
+double RandomNumbers::uniform() {
+  return (static_cast<double>(bits() >> 12) + 0.5) * 0x1p-52;
+}
+
+double RandomNumbers::next() {
+  uint64_t z = bits();
   // Four 16-bit uniform numbers: near enough to a normal one.
   double sum = 0;
   for (int part = 0; part < 4; ++part)
@@ -61,6 +69,9 @@ RandomWeights::RandomWeights(const Shape &shape, moert::Dtype dtype)
     add(fmt::format("experts.{}.w1.weight", expert), shape.inner, shape.hidden);
     add(fmt::format("experts.{}.w3.weight", expert), shape.inner, shape.hidden);
     add(fmt::format("experts.{}.w2.weight", expert), shape.hidden, shape.inner);
+    // Only for @narrow.
+    add(fmt::format("experts.{}.narrow.weight", expert), narrowWidth(shape),
+        shape.inner);
   }
   // Once in this file and once packed.
   moert::requireMemory(
@@ -80,6 +91,9 @@ RandomWeights::RandomWeights(const Shape &shape, moert::Dtype dtype)
   for (int64_t i = 0; i < block.count(); ++i)
     moert::storeElement(dtype, block.data.data() + i * size,
                         random.next() * scale);
+  for (int64_t i = 0; i < shape.experts * shape.hidden; ++i)
+    routerWeights.push_back(
+        static_cast<float>(block.element(i % block.count())));
   for (int64_t left = end; left > 0;) {
     int64_t now = std::min(left, block.data.size());
     writeAll(file, block.data.data(), now);

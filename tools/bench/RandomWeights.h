@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace moe::bench {
 
@@ -15,8 +16,12 @@ class RandomNumbers {
 public:
   explicit RandomNumbers(uint64_t seed) : state(seed) {}
   double next();
+  /// Between 0 and 1, both excluded.
+  double uniform();
 
 private:
+  uint64_t bits();
+
   uint64_t state;
 };
 
@@ -31,9 +36,12 @@ public:
 
   /// What to open, as long as this object lives.
   std::string path() const;
+  /// The router's weights, [experts, hidden].
+  const std::vector<float> &router() const { return routerWeights; }
 
 private:
   int file;
+  std::vector<float> routerWeights;
 };
 
 } // namespace moe::bench

@@ -1,9 +1,13 @@
-// The four formats, see Report.h. CSV and JSON have the same fields.
+// The formats, see Report.h. CSV and JSON have the same fields.
 #include "tools/bench/Report.h"
+#include "tools/bench/Explain.h"
 
+#include <algorithm>
+#include <ctime>
 #include <fmt/format.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace moe::bench {
 
@@ -17,10 +21,12 @@ Json fieldsOf(const Result &r) {
   return {{"shape", r.shape.text()},
           {"dtype", nameOf(r.precision)},
           {"tokens", r.tokens},
+          {"routing", r.traffic},
           {"level", r.level},
           {"threads", r.threads},
           {"rounds", r.rounds},
           {"active_experts", rounded(r.activeExperts)},
+          {"largest_load", rounded(r.largestLoad)},
           {"ms", rounded(r.milliseconds.median)},
           {"ms_min", rounded(r.milliseconds.least)},
           {"ms_max", rounded(r.milliseconds.most)},
@@ -28,6 +34,7 @@ Json fieldsOf(const Result &r) {
           {"gflops_share", rounded(r.operationsShare.median)},
           {"gflops_share_min", rounded(r.operationsShare.least)},
           {"gflops_share_max", rounded(r.operationsShare.most)},
+          {"tile_share", rounded(r.tileShare.median)},
           {"gbs", rounded(r.bytes.median)},
           {"gbs_share", rounded(r.bytesShare.median)},
           {"gbs_share_min", rounded(r.bytesShare.least)},
@@ -37,61 +44,124 @@ Json fieldsOf(const Result &r) {
           {"ceiling_gbs", rounded(r.ceilingBytes)}};
 }
 
-struct CeilingField {
+struct RateField {
   const char *name;
   const char *unit;
   const char *meaning;
-  double Ceiling::*value;
+  Rate rate;
 };
-constexpr CeilingField ceilingFields[] = {
-    {"fma_avx2", "GFLOP/s", "f32 multiply-add, AVX2", &Ceiling::fma256},
-    {"fma_avx512", "GFLOP/s", "f32 multiply-add, AVX-512", &Ceiling::fma512},
-    {"dot_avx512bf16", "GFLOP/s", "bf16 dot, AVX-512-BF16", &Ceiling::dot512},
-    {"dot_avx512vnni", "GOP/s", "int8 dot, AVX-512-VNNI", &Ceiling::bytes512},
-    {"read_1_stream", "GB/s", "memory read, 1 stream a thread",
-     &Ceiling::stream1},
+constexpr RateField rateFields[] = {
+    {"fma_avx2", "GFLOP/s", "f32 multiply-add, AVX2", Rate::Fma256},
+    {"fma_avx512", "GFLOP/s", "f32 multiply-add, AVX-512", Rate::Fma512},
+    {"dot_avx512bf16", "GFLOP/s", "bf16 dot, AVX-512-BF16", Rate::Dot512},
+    {"dot_avx512vnni", "GOP/s", "int8 dot, AVX-512-VNNI", Rate::Bytes512},
+    {"tile_fma_avx2", "GFLOP/s", "the same with a panel from L2: f32, AVX2",
+     Rate::TileFma256},
+    {"tile_fma_avx512", "GFLOP/s", "f32, AVX-512", Rate::TileFma512},
+    {"tile_dot_avx512bf16", "GFLOP/s", "bf16, AVX-512-BF16", Rate::TileDot512},
+    {"tile_dot_avx512vnni", "GOP/s", "int8, AVX-512-VNNI", Rate::TileBytes512},
+    {"read_1_stream", "GB/s", "memory read, 1 stream a thread", Rate::Stream1},
     {"read_8_streams", "GB/s", "memory read, 8 streams a thread",
-     &Ceiling::stream8}};
+     Rate::Stream8}};
+static_assert(std::size(rateFields) == rateCount);
 
-Spread spreadOf(const std::vector<Ceiling> &ceilings, double Ceiling::*value) {
-  std::vector<double> values;
-  for (const Ceiling &ceiling : ceilings)
-    values.push_back(ceiling.*value);
-  return bench::spreadOf(std::move(values));
+struct RateSpread {
+  int threads;
+  const RateField *field;
+  Spread spread;
+};
+
+/// For every number of threads, in the order in which they were measured, the
+/// rates that this CPU has.
+std::vector<RateSpread> ratesOf(const Report &report) {
+  std::vector<int> threads;
+  for (const Ceiling &ceiling : report.ceilings)
+    if (std::ranges::find(threads, ceiling.threads) == threads.end())
+      threads.push_back(ceiling.threads);
+  std::vector<RateSpread> rates;
+  for (int count : threads)
+    for (const RateField &field : rateFields) {
+      std::vector<double> values;
+      for (const Ceiling &ceiling : report.ceilings)
+        if (ceiling.threads == count)
+          values.push_back(ceiling.at(field.rate));
+      Spread spread = spreadOf(std::move(values));
+      if (spread.median > 0)
+        rates.push_back({count, &field, spread});
+    }
+  return rates;
+}
+
+std::string percent(double value) {
+  return fmt::format("{:.0f} %", value * 100);
+}
+
+/// How products are computed, said once for all numbers of tokens, and one row
+/// for every product of every result that is explained.
+std::string explanation(const Report &report) {
+  std::string how, rows;
+  std::set<std::string> said;
+  for (const Result &r : report.results)
+    for (const Product &product : r.products) {
+      std::string code = fmt::format("* {}, {}, {}, {}: {}\n", r.shape.text(),
+                                     nameOf(r.precision), r.level, product.name,
+                                     product.remark);
+      if (said.insert(code).second)
+        how += code;
+      std::string share;
+      if (product.name == "router") {
+        share = fmt::format("{:.1f} %", r.routingShare * 100);
+        if (std::optional<double> limit = routingLimit(r.tokens))
+          share += fmt::format(" (goal: below {:.0f} %)", *limit * 100);
+      } else {
+        share = percent(product.milliseconds / r.milliseconds.median);
+      }
+      rows += fmt::format(
+          "| {} | {} | {} | {} | {} | {} | {} | {:.4g} | {:.4g} | {} | {} | {} "
+          "| {:.1f} |\n",
+          r.shape.text(), nameOf(r.precision), r.threads, r.traffic, r.tokens,
+          product.name, share, product.milliseconds, product.expected,
+          product.boundByMemory ? "memory" : "multiply-adds",
+          percent(product.share), percent(product.expectedShare),
+          product.bytes * 1e-6);
+    }
+  if (rows.empty())
+    return {};
+  return "\n" + how +
+         "\n| shape | dtype | threads | routing | T | product | of the layer | "
+         "ms | expected | limit | share | expected | MB |\n"
+         "|---|---|---|---|---|---|---|---|---|---|---|---|---|\n" +
+         rows;
 }
 
 std::string markdown(const Report &report) {
   std::string text =
-      fmt::format("{}, {} cores, {} threads\n\n", report.processor,
-                  report.cores, report.threads);
-  text += "| ceiling | median | min … max |\n|---|---|---|\n";
-  for (const CeilingField &field : ceilingFields) {
-    Spread spread = spreadOf(report.ceilings, field.value);
-    if (spread.median > 0)
-      text +=
-          fmt::format("| {} | {:.1f} {} | {:.1f} … {:.1f} |\n", field.meaning,
-                      spread.median, field.unit, spread.least, spread.most);
-  }
-  text += "\n| shape | dtype | level | T | ms | min … max | GFLOP/s | share | "
-          "GB/s | share | routing |\n"
-          "|---|---|---|---|---|---|---|---|---|---|---|\n";
+      fmt::format("{}, {} cores\n\n", report.processor, report.cores);
+  text += "| ceiling | threads | median | min … max |\n|---|---|---|---|\n";
+  for (const RateSpread &rate : ratesOf(report))
+    text += fmt::format("| {} | {} | {:.1f} {} | {:.1f} … {:.1f} |\n",
+                        rate.field->meaning, rate.threads, rate.spread.median,
+                        rate.field->unit, rate.spread.least, rate.spread.most);
+  text +=
+      "\n| shape | dtype | level | threads | routing | T | ms | min … max | "
+      "GFLOP/s | share | GB/s | share | router |\n"
+      "|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
   for (const Result &r : report.results) {
     // The larger share is the limit that the sample is near.
     bool compute = r.operationsShare.median >= r.bytesShare.median;
     auto share = [](double value, bool bold) {
-      return bold ? fmt::format("**{:.0f} %**", value * 100)
-                  : fmt::format("{:.0f} %", value * 100);
+      return bold ? "**" + percent(value) + "**" : percent(value);
     };
     text += fmt::format(
-        "| {} | {} | {} | {} | {:.4g} | {:.4g} … {:.4g} | {:.1f} | {} | {:.1f} "
-        "| {} | {:.1f} % |\n",
-        r.shape.text(), nameOf(r.precision), r.level, r.tokens,
-        r.milliseconds.median, r.milliseconds.least, r.milliseconds.most,
-        r.operations.median, share(r.operationsShare.median, compute),
-        r.bytes.median, share(r.bytesShare.median, !compute),
-        r.routingShare * 100);
+        "| {} | {} | {} | {} | {} | {} | {:.4g} | {:.4g} … {:.4g} | {:.1f} | "
+        "{} | {:.1f} | {} | {:.1f} % |\n",
+        r.shape.text(), nameOf(r.precision), r.level, r.threads, r.traffic,
+        r.tokens, r.milliseconds.median, r.milliseconds.least,
+        r.milliseconds.most, r.operations.median,
+        share(r.operationsShare.median, compute), r.bytes.median,
+        share(r.bytesShare.median, !compute), r.routingShare * 100);
   }
-  return text;
+  return text + explanation(report);
 }
 
 std::string csv(const Report &report) {
@@ -114,24 +184,87 @@ std::string csv(const Report &report) {
   return text;
 }
 
+Json explainedFieldsOf(const Result &r) {
+  Json fields = fieldsOf(r);
+  Json &rounds = fields["ms_rounds"] = Json::array();
+  for (const Sample &sample : r.samples)
+    rounds.push_back(rounded(sample.seconds * 1e3));
+  for (const Product &product : r.products)
+    fields["products"].push_back(
+        {{"product", product.name},
+         {"how", product.remark},
+         {"ms", rounded(product.milliseconds)},
+         {"expected_ms", rounded(product.expected)},
+         {"limit", product.boundByMemory ? "memory" : "multiply-adds"},
+         {"share", rounded(product.share)},
+         {"expected_share", rounded(product.expectedShare)},
+         {"bytes", product.bytes}});
+  return fields;
+}
+
 std::string json(const Report &report) {
-  Json ceilings;
-  for (const CeilingField &field : ceilingFields) {
-    Spread spread = spreadOf(report.ceilings, field.value);
-    if (spread.median > 0)
-      ceilings[field.name] = {{"unit", field.unit},
-                              {"median", rounded(spread.median)},
-                              {"min", rounded(spread.least)},
-                              {"max", rounded(spread.most)}};
-  }
+  Json ceilings = Json::array();
+  for (const RateSpread &rate : ratesOf(report))
+    ceilings.push_back({{"name", rate.field->name},
+                        {"threads", rate.threads},
+                        {"unit", rate.field->unit},
+                        {"median", rounded(rate.spread.median)},
+                        {"min", rounded(rate.spread.least)},
+                        {"max", rounded(rate.spread.most)}});
   Json results = Json::array();
   for (const Result &result : report.results)
-    results.push_back(fieldsOf(result));
+    results.push_back(explainedFieldsOf(result));
   Json document = {{"processor", report.processor},
                    {"cores", report.cores},
-                   {"threads", report.threads},
                    {"ceilings", ceilings},
                    {"results", results}};
+  return document.dump(2) + "\n";
+}
+
+std::string timeNow() {
+  std::time_t now = std::time(nullptr);
+  std::tm local{};
+  char text[64];
+  localtime_r(&now, &local);
+  return {text, std::strftime(text, sizeof text, "%FT%T%z", &local)};
+}
+
+/// Every round is a repetition. What a rate is per second, it is here too.
+std::string googleBenchmark(const Report &report) {
+  Json benchmarks = Json::array();
+  int family = 0;
+  for (const Result &r : report.results) {
+    std::string name =
+        fmt::format("{}/{}/{}/{}/{}", r.shape.text(), nameOf(r.precision),
+                    r.level, r.traffic, r.tokens);
+    double operations = r.shape.operations(r.tokens);
+    double bytes = r.shape.weightBytes(r.activeExperts, r.precision);
+    int repetition = 0;
+    for (const Sample &sample : r.samples)
+      benchmarks.push_back(
+          {{"name", fmt::format("{}/threads:{}", name, r.threads)},
+           {"family_index", family},
+           {"per_family_instance_index", 0},
+           {"run_name", fmt::format("{}/threads:{}", name, r.threads)},
+           {"run_type", "iteration"},
+           {"repetitions", r.rounds},
+           {"repetition_index", repetition++},
+           {"threads", r.threads},
+           {"iterations", 1},
+           {"real_time", sample.seconds * 1e3},
+           {"cpu_time", sample.processor * 1e3},
+           {"time_unit", "ms"},
+           {"flops", operations / sample.seconds},
+           {"bytes_per_second", bytes / sample.seconds}});
+    ++family;
+  }
+  Json document = {{"context",
+                    {{"date", timeNow()},
+                     {"executable", "moe-bench"},
+                     {"num_cpus", report.cores},
+                     {"library_build_type", "release"},
+                     {"json_schema_version", 1}}},
+                   {"benchmarks", benchmarks}};
   return document.dump(2) + "\n";
 }
 } // namespace
@@ -145,6 +278,8 @@ std::optional<Format> parseFormat(std::string_view name) {
     return Format::Json;
   if (name == "jsonl")
     return Format::JsonLines;
+  if (name == "gbench")
+    return Format::GoogleBenchmark;
   return std::nullopt;
 }
 
@@ -167,9 +302,11 @@ std::string format(const Report &report, Format format) {
   case Format::JsonLines: {
     std::string text;
     for (const Result &result : report.results)
-      text += fieldsOf(result).dump() + '\n';
+      text += explainedFieldsOf(result).dump() + '\n';
     return text;
   }
+  case Format::GoogleBenchmark:
+    return googleBenchmark(report);
   }
   return {};
 }

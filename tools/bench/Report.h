@@ -1,5 +1,5 @@
-// Results as a Markdown table, CSV, one JSON document, or one JSON object a
-// line.
+// Results as Markdown tables, CSV, one JSON document, one JSON object a line,
+// or as Google Benchmark writes them.
 #ifndef MOE_TOOLS_BENCH_REPORT_H
 #define MOE_TOOLS_BENCH_REPORT_H
 
@@ -12,15 +12,14 @@
 
 namespace moe::bench {
 
-enum class Format { Markdown, Csv, Json, JsonLines };
+enum class Format { Markdown, Csv, Json, JsonLines, GoogleBenchmark };
 
-/// md, csv, json, jsonl
+/// md, csv, json, jsonl, gbench
 std::optional<Format> parseFormat(std::string_view name);
 
 struct Report {
   std::string processor; // model name
   int cores;
-  int threads;
   std::vector<Ceiling> ceilings; // all that were measured
   std::vector<Result> results;
 };

@@ -43,16 +43,19 @@ double Shape::operations(int64_t tokens) const {
          (router + static_cast<double>(choices) * expert);
 }
 
-double Shape::weightBytes(double activeExperts, Precision precision) const {
-  double h = static_cast<double>(hidden);
-  auto number = static_cast<double>(moert::dtypeBytes(dtypeOf(precision)));
-  double router = h * static_cast<double>(experts) * number;
-  double weights = 3.0 * h * static_cast<double>(inner);
+double Shape::expertBytes(Precision precision) const {
+  double weights = 3.0 * static_cast<double>(hidden * inner);
   if (precision == Precision::Q8)
-    number = 1;
+    return weights;
   if (precision == Precision::Q4)
-    number = 0.5 + 2.0 / 32; // a scale of 2 bytes for 32 weights
-  return router + activeExperts * weights * number;
+    return weights * (0.5 + 2.0 / 32); // a scale of 2 bytes for 32 weights
+  return weights * static_cast<double>(moert::dtypeBytes(dtypeOf(precision)));
+}
+
+double Shape::weightBytes(double activeExperts, Precision precision) const {
+  auto number = static_cast<double>(moert::dtypeBytes(dtypeOf(precision)));
+  double router = static_cast<double>(hidden * experts) * number;
+  return router + activeExperts * expertBytes(precision);
 }
 
 Shape parseShape(std::string_view text, std::string_view option) {
@@ -91,16 +94,17 @@ Shape parseShape(std::string_view text, std::string_view option) {
   return shape;
 }
 
-std::string modelText(const Shape &shape, Dtype dtype) {
-  bool narrow = dtype != MOERT_F32;
-  // {0} H, {1} F, {2} E, {3} k, {4} element type
-  std::string text = fmt::format(
-      R"(!x = tensor<?x{0}x{4}>
+int64_t narrowWidth(const Shape &shape) {
+  return std::max<int64_t>(1, shape.hidden / 4);
+}
+
+/// {0} H, {1} F, {2} E, {3} k, {4} element type
+static constexpr const char *routerText =
+    R"(!x = tensor<?x{0}x{4}>
 !s = tensor<?x{2}xf32>
 !h = tensor<?x{1}xf32>
 !c = tensor<?x{1}x{4}>
 !u = tensor<{2}x{1}x{0}x{4}>
-!d = tensor<{2}x{0}x{1}x{4}>
 !r = !moe.routing<{2}, top {3}>
 
 func.func private @router(%x: !x, %m: !moe.scope) -> !r {{
@@ -112,39 +116,49 @@ func.func private @router(%x: !x, %m: !moe.scope) -> !r {{
   return %r : !r
 }}
 
-func.func @layer(%x: !x, %m: !moe.scope) -> !x {{
+func.func @routing(%x: !x, %m: !moe.scope) -> (tensor<?x{3}xi32>, tensor<?x{3}xf32>) {{
+  %r = func.call @router(%x, %m) : (!x, !moe.scope) -> !r
+  %i = moe.indices %r : !r -> tensor<?x{3}xi32>
+  %w = moe.weights %r : !r -> tensor<?x{3}xf32>
+  return %i, %w : tensor<?x{3}xi32>, tensor<?x{3}xf32>
+}}
+)";
+
+/// {0} H, {1} F, {2} E, {4} element type, {5} name, {6} columns of the result,
+/// {7} weights of the down projection, {8} its rows, {9} what rounds them
+static constexpr const char *layerText = R"(
+func.func @{5}(%x: !x, %m: !moe.scope) -> tensor<?x{6}x{4}> {{
   %w1 = moe.param %m "experts.{{expert}}.w1.weight" : !u
   %w3 = moe.param %m "experts.{{expert}}.w3.weight" : !u
-  %w2 = moe.param %m "experts.{{expert}}.w2.weight" : !d
+  %w2 = moe.param %m "experts.{{expert}}.{7}.weight" : tensor<{2}x{6}x{1}x{4}>
   %r   = func.call @router(%x, %m) : (!x, !moe.scope) -> !r
   %in  = moe.dispatch %x by %r : !x, !r
-  %out = moe.expert by %r rows(%t = %in) each(%gate = %w1, %up = %w3, %down = %w2) : !r, (!x, !u, !u, !d) -> !x {{
+  %out = moe.expert by %r rows(%t = %in) each(%gate = %w1, %up = %w3, %down = %w2) : !r, (!x, !u, !u, tensor<{2}x{6}x{1}x{4}>) -> tensor<?x{6}x{4}> {{
     %a = moe.linear %t, %gate : (!x, tensor<{1}x{0}x{4}>) -> !h
     %b = moe.linear %t, %up : (!x, tensor<{1}x{0}x{4}>) -> !h
     %s = moe.silu %a : !h
     %h = arith.mulf %s, %b : !h
-)",
-      shape.hidden, shape.inner, shape.experts, shape.choices,
-      moert::dtypeName(dtype));
-  if (narrow)
-    text += "    %c = arith.truncf %h : !h to !c\n";
-  text += fmt::format(
-      R"(    %f = moe.linear {2}, %down : (!c, tensor<{0}x{1}x{3}>) -> !x
-    moe.yield %f : !x
+{9}    %f = moe.linear {8}, %down : (!c, tensor<{6}x{1}x{4}>) -> tensor<?x{6}x{4}>
+    moe.yield %f : tensor<?x{6}x{4}>
   }}
-  %y = moe.combine %out by %r weighted : !x, !r
-  return %y : !x
+  %y = moe.combine %out by %r weighted : tensor<?x{6}x{4}>, !r
+  return %y : tensor<?x{6}x{4}>
 }}
+)";
 
-func.func @routing(%x: !x, %m: !moe.scope) -> (tensor<?x{4}xi32>, tensor<?x{4}xf32>) {{
-  %r = func.call @router(%x, %m) : (!x, !moe.scope) -> !r
-  %i = moe.indices %r : !r -> tensor<?x{4}xi32>
-  %w = moe.weights %r : !r -> tensor<?x{4}xf32>
-  return %i, %w : tensor<?x{4}xi32>, tensor<?x{4}xf32>
-}}
-)",
-      shape.hidden, shape.inner, narrow ? "%c" : "%h", moert::dtypeName(dtype),
-      shape.choices);
+std::string modelText(const Shape &shape, Dtype dtype, bool withNarrow) {
+  bool rounds = dtype != MOERT_F32;
+  auto format = [&](const char *text, const char *name = "", int64_t width = 0,
+                    const char *weights = "") {
+    return fmt::format(fmt::runtime(text), shape.hidden, shape.inner,
+                       shape.experts, shape.choices, moert::dtypeName(dtype),
+                       name, width, weights, rounds ? "%c" : "%h",
+                       rounds ? "    %c = arith.truncf %h : !h to !c\n" : "");
+  };
+  std::string text =
+      format(routerText) + format(layerText, "layer", shape.hidden, "w2");
+  if (withNarrow)
+    text += format(layerText, "narrow", narrowWidth(shape), "narrow");
   return text;
 }
 

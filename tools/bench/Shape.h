@@ -42,16 +42,24 @@ struct Shape {
   /// Of the router's weights and of the experts that have tokens; what must
   /// come from memory when nothing is in the caches.
   double weightBytes(double activeExperts, Precision precision) const;
+  /// Of one expert's weights, packed.
+  double expertBytes(Precision precision) const;
 };
 
 /// Reads "H2048,F1024,E64,k8", in any order. MOERT_USAGE, beginning with
 /// `option`, names what is missing or wrong.
 Shape parseShape(std::string_view text, std::string_view option);
 
+/// Columns of the result of @narrow.
+int64_t narrowWidth(const Shape &shape);
+
 /// One module with @layer (router, top k, SwiGLU experts, weighted sum) and
-/// @routing (the router alone). With bf16, rows, weights and hidden layer are
-/// bf16; sums and scores are f32.
-std::string modelText(const Shape &shape, moert::Dtype dtype);
+/// @routing (the router alone); `withNarrow` adds @narrow, a layer whose down
+/// projection has fewer columns, so that the cost of that product is the
+/// difference. With bf16, rows, weights and hidden layer are bf16; sums and
+/// scores are f32.
+std::string modelText(const Shape &shape, moert::Dtype dtype,
+                      bool withNarrow = false);
 
 } // namespace moe::bench
 
