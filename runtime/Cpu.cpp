@@ -3,19 +3,37 @@
 #include "runtime/Failure.h"
 
 #include <algorithm>
+#include <cpuid.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace moert {
 
 namespace {
-constexpr std::string_view levels[] = {"avx2", "avx512", "avx512bf16"};
+constexpr std::string_view levels[] = {"avx2", "avx512", "avx512bf16", "amx"};
 
 template <typename Names> std::string joined(const Names &names) {
   std::string text;
   for (const auto &name : names)
     text += fmt::format("{}{}", text.empty() ? "" : ", ", quote(name));
   return text.empty() ? "none" : text;
+}
+
+/// Tiles of bf16 and of bytes, if the system saves the tile registers and lets
+/// this process use them: their state is large, so Linux wants to be asked.
+bool supportsAmx() {
+  constexpr unsigned kFeatures = 1u << 22 | 1u << 24 | 1u << 25;
+  constexpr unsigned kHasXgetbv = 1u << 27, kStates = 1u << 17 | 1u << 18;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  unsigned a, b, c, d, saved, high;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) ||
+      (d & kFeatures) != kFeatures || !__get_cpuid(1, &a, &b, &c, &d) ||
+      (c & kHasXgetbv) == 0)
+    return false;
+  asm("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+  return (saved & kStates) == kStates &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 } // namespace
 
@@ -40,6 +58,8 @@ std::vector<std::string_view> supportedLevels() {
     found.push_back(levels[1]);
   if (avx512bf16)
     found.push_back(levels[2]);
+  if (avx512bf16 && supportsAmx())
+    found.push_back(levels[3]);
   return found;
 }
 

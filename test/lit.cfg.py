@@ -23,6 +23,8 @@ config.substitutions += [
     ("%{examples}", os.path.join(config.moe_source_root, "examples")),
     ("%{golden}", os.path.join(config.moe_source_root, "test", "golden")),
     ("%{python}", "python3"),
+    # Runs an artefact compiled with --level=amx --emulated on any machine.
+    ("%{amx}", f"env LD_PRELOAD={config.moe_binary_root}/lib/libmoe-amx-emulator.so"),
     ("%{cc}", config.c_compiler),
     ("%{cxx}", config.cxx_compiler),
 ]
@@ -32,6 +34,7 @@ LEVELS = {
     "avx2": "avx2 fma f16c bmi2",
     "avx512": "avx2 fma f16c bmi2 avx512f avx512bw avx512dq avx512vl avx512cd",
     "avx512bf16": "avx2 fma f16c bmi2 avx512f avx512bw avx512dq avx512vl avx512cd avx512_bf16 avx512_vnni",
+    "amx": "avx2 fma f16c bmi2 avx512f avx512bw avx512dq avx512vl avx512cd avx512_bf16 avx512_vnni amx_tile amx_bf16 amx_int8",
 }
 with open("/proc/cpuinfo") as cpuinfo:
     flags = next((set(line.split(":")[1].split()) for line in cpuinfo if line.startswith("flags")), set())

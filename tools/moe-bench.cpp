@@ -62,7 +62,7 @@ void print(const std::string &text) {
 
 /// --level, or else $MOE_CPU, or else the best of this CPU.
 std::string levelOf(const std::string &option) {
-  static const std::string all[] = {"avx2", "avx512", "avx512bf16"};
+  static const std::string all[] = {"avx2", "avx512", "avx512bf16", "amx"};
   const char *variable = std::getenv("MOE_CPU");
   std::optional<std::string_view> wanted;
   if (!option.empty())
@@ -157,8 +157,9 @@ int main(int argc, char **argv) {
       ->capture_default_str();
   app.add_flag("--explain", options.layer.explain,
                "time, limit and code of each product");
-  app.add_option("--level", options.layer.level,
-                 "avx2, avx512 or avx512bf16 (default: $MOE_CPU, or the best)");
+  app.add_option(
+      "--level", options.layer.level,
+      "avx2, avx512, avx512bf16 or amx (default: $MOE_CPU, or best)");
   app.add_option("--rounds", options.measure.rounds, "samples of each batch")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

@@ -67,10 +67,10 @@ std::string textOf(ModuleOp module) {
   return text;
 }
 
-/// Levels of --level, or all of them. An emulated one has the tiles and layouts
-/// of its level but the name and the instructions of the lowest.
-std::vector<cpu::Level> chooseLevels(const Options &options) {
-  std::vector<cpu::Level> levels;
+/// Levels of --level, or all useful ones. An emulated one has the tiles and
+/// layouts of its level but the name and the instructions of the lowest.
+SmallVector<cpu::Level> chooseLevels(const Options &options, ModuleOp module) {
+  SmallVector<cpu::Level> levels;
   for (const std::string &name : options.levels) {
     levels.push_back(*cpu::findLevel(name));
     if (options.emulated) {
@@ -78,9 +78,7 @@ std::vector<cpu::Level> chooseLevels(const Options &options) {
       levels.back().name = cpu::levels().front().name;
     }
   }
-  if (levels.empty())
-    levels.assign(cpu::levels().begin(), cpu::levels().end());
-  return levels;
+  return levels.empty() ? cpu::usefulLevels(module) : levels;
 }
 
 void write(const Options &options, std::string_view bytes) {
@@ -107,7 +105,7 @@ std::optional<std::string> compile(const Options &options, ModuleOp module) {
   }
   if (options.emit == "grouped")
     return textOf(module);
-  std::vector<cpu::Level> levels = chooseLevels(options);
+  SmallVector<cpu::Level> levels = chooseLevels(options, module);
   if (options.remarks)
     cpu::remarkOnProducts(module, levels);
   if (options.emit == "so") {
@@ -177,7 +175,8 @@ int main(int argc, char **argv) {
           CLI::IsMember({"mlir", "grouped", "cpu", "llvm", "asm", "obj", "so"}))
       ->capture_default_str();
   app.add_option("--level", options.levels,
-                 "instruction set levels, all by default; the first one for "
+                 "instruction set levels (default: all, amx only if the model "
+                 "has bf16 or 8-bit products); the first one for "
                  "--emit=cpu|llvm|asm|obj")
       ->delimiter(',')
       ->check(CLI::IsMember(names));

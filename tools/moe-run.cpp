@@ -34,7 +34,7 @@ Usage: moe-run MODEL.so|MODEL.mlir [options]       (.mlir: compiled first, cache
   --device=cpu             where to run
   --threads=N              0: all of this machine (default)
   --weights-format=q8|q4   experts' weights of a .mlir model as 8- or 4-bit entries
-  --level=LEVEL            avx2, avx512 or avx512bf16 (default $MOE_CPU, else best)
+  --level=LEVEL            avx2, avx512, avx512bf16 or amx (default $MOE_CPU, else best)
   --stats                  load of every expert as bars, and time per token
   --routing=FILE           writes the experts that tokens chose in every routing,
                            and their weights, as .npz or .jsonl

@@ -6,6 +6,8 @@
 #include "codegen/cpu/Entry.h"
 #include "codegen/cpu/Link.h"
 #include "codegen/cpu/Lower.h"
+#include "codegen/cpu/Matmul.h"
+#include "codegen/cpu/Schedule.h"
 
 #include "dialect/GroupedDialect.h"
 
@@ -62,6 +64,21 @@ OwningOpRef<ModuleOp> emitLevel(ModuleOp grouped, const Level &level) {
   if (failed(verify(*module)))
     return nullptr;
   return module;
+}
+
+SmallVector<Level> usefulLevels(ModuleOp grouped) {
+  SmallVector<Level> useful;
+  for (const Level &level : levels()) {
+    auto hasTiles = [&](grouped::MatmulOp op) {
+      return hasMatrixForm(packedLayout(op.getWeights().getType(), level),
+                           op.getInput().getType())
+                 ? WalkResult::interrupt()
+                 : WalkResult::advance();
+    };
+    if (level.matrixRows == 0 || grouped.walk(hasTiles).wasInterrupted())
+      useful.push_back(level);
+  }
+  return useful;
 }
 
 static LogicalResult lowerAndEmit(ModuleOp module, const Level &level,

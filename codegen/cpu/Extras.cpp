@@ -1,5 +1,6 @@
 // The storages that an operation needs besides its results.
 
+#include "codegen/cpu/MatrixTiles.h"
 #include "codegen/cpu/Rows.h"
 #include "codegen/cpu/Scheduler.h"
 
@@ -31,6 +32,17 @@ void Scheduler::addSums(grouped::MatmulOp op, Step &step,
   }
 }
 
+/// One for all products of a thread: each fills it before reading.
+void Scheduler::addRowPanel(grouped::MatmulOp op) {
+  PackedLayout packed = packedLayout(op.getWeights().getType(), level);
+  if (!hasMatrixForm(packed, op.getInput().getType()))
+    return;
+  if (!result.panel)
+    result.panel = addScratch(IntegerType::get(op->getContext(), 8), 0);
+  int64_t &bytes = result.allStorages[*result.panel].rowStride;
+  bytes = std::max(bytes, MatrixRows::of(packed).bytes());
+}
+
 void Scheduler::addExtras(Step &step, SmallVectorImpl<unsigned> &writes) {
   Operation *op = step.op;
   Type i32 = IntegerType::get(op->getContext(), 32),
@@ -56,6 +68,7 @@ void Scheduler::addExtras(Step &step, SmallVectorImpl<unsigned> &writes) {
   } else if (auto matmul = dyn_cast<grouped::MatmulOp>(op)) {
     if (matmul.isCombined())
       addSums(matmul, step, writes);
+    addRowPanel(matmul);
   } else if (auto limit = dyn_cast<grouped::LimitOp>(op)) {
     Extent rows = extents.of(limit.getIds());
     bool bySegment = static_cast<bool>(limit.getSegments());

@@ -19,6 +19,8 @@
 #include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
+#include "mlir/Dialect/AMX/AMXDialect.h"
+#include "mlir/Dialect/AMX/Transforms.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
@@ -69,12 +71,13 @@ struct InternalLinkagePass
 } // namespace
 
 void registerCpuLowering(DialectRegistry &registry) {
-  registry.insert<affine::AffineDialect, arith::ArithDialect,
+  registry.insert<affine::AffineDialect, amx::AMXDialect, arith::ArithDialect,
                   cf::ControlFlowDialect, func::FuncDialect, LLVM::LLVMDialect,
                   math::MathDialect, memref::MemRefDialect, omp::OpenMPDialect,
                   scf::SCFDialect, ub::UBDialect, vector::VectorDialect,
                   x86vector::X86VectorDialect>();
   registerConvertToLLVMDependentDialectLoading(registry);
+  registerConvertAMXToLLVMInterface(registry);
   arith::registerConvertArithToLLVMInterface(registry);
   cf::registerConvertControlFlowToLLVMInterface(registry);
   index::registerConvertIndexToLLVMInterface(registry);
@@ -130,7 +133,7 @@ void buildLowerToLLVM(OpPassManager &manager, const Level &level) {
 
   // 6. convert-to-llvm leaves x86vector operations behind, so vectors go first;
   //    all other dialects go together, because block arguments of omp regions
-  //    and branches must change their types at once.
+  //    and branches (AMX tiles among them) must change their types at once.
   ConvertVectorToLLVMPassOptions vectors;
   vectors.x86Vector = true;
   manager.addPass(createConvertVectorToLLVMPass(vectors));

@@ -3,6 +3,7 @@
 
 #include "codegen/cpu/Matmul.h"
 
+#include "codegen/cpu/MatrixTiles.h"
 #include "codegen/cpu/TileKernel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -22,6 +23,10 @@ Family chooseFamily(const PackedLayout &layout, Type a) {
   return dot ? Family::Bf16Dot : Family::Fma;
 }
 
+bool hasMatrixForm(const PackedLayout &layout, Type a) {
+  return layout.hasTiles() && chooseFamily(layout, a) != Family::Fma;
+}
+
 namespace {
 
 class BlockEmitter {
@@ -29,7 +34,11 @@ public:
   BlockEmitter(OpBuilder &builder, Location loc, const PackedLayout &layout,
                const MatmulBlock &block, const Epilogue &epilogue)
       : builder(builder), loc(loc), layout(layout), block(block),
-        epilogue(epilogue), maxRows(layout.maxRows()) {}
+        epilogue(epilogue),
+        matrixForm(hasMatrixForm(layout, block.a.getType())),
+        maxRows(matrixForm
+                    ? std::min(layout.maxRows(), layout.level.matrixRows - 1)
+                    : layout.maxRows()) {}
 
   void emit();
 
@@ -57,7 +66,11 @@ private:
   /// Emits a loop over [from, to) and leaves the builder after it.
   void loop(Value from, Value to, int64_t step,
             llvm::function_ref<void(Value)> body);
-  Value allocateSums();
+  void allocateSums();
+  void emitVectorForm(Value rows);
+  void emitMatrixForm(Value rows);
+  void emitMatrixTile(Value panelView, Value gatheredFrom, Value begin,
+                      Value rows, Value tile, Value panel);
   Value emitFewRows(Value rows);
   Value tokenOf(Value row);
   void emitTile(Value firstRow, int64_t rows, Value firstPanel, int64_t panels,
@@ -74,11 +87,13 @@ private:
   const PackedLayout &layout;
   const MatmulBlock &block;
   const Epilogue &epilogue;
-  const int64_t maxRows;
+  const bool matrixForm;
+  const int64_t maxRows; // of a tile of vectors
   Value view;
   /// The sums of a tile on their way to the epilogue, which so is one loop over
   /// rows instead of a copy for each row of each tile variant.
   Value finished;
+  Value matrixSums; // the same memory as 32 rows of a panel
 };
 
 } // namespace
@@ -279,7 +294,7 @@ Value BlockEmitter::emitFewRows(Value rows) {
 }
 
 /// On the stack of the thread, outside of all loops.
-Value BlockEmitter::allocateSums() {
+void BlockEmitter::allocateSums() {
   Operation *scope = builder.getInsertionBlock()->getParentOp();
   if (!scope->hasTrait<OpTrait::AutomaticAllocationScope>())
     scope = scope->getParentWithTrait<OpTrait::AutomaticAllocationScope>();
@@ -287,9 +302,98 @@ Value BlockEmitter::allocateSums() {
   builder.setInsertionPointToStart(&scope->getRegion(0).front());
   int64_t lanes = layout.level.lanes;
   int64_t sums = std::max(layout.level.accumulators, layout.vectors());
-  auto type = MemRefType::get({sums, lanes}, builder.getF32Type());
-  return memref::AllocaOp::create(builder, loc, type,
-                                  builder.getI64IntegerAttr(64));
+  Type f32 = builder.getF32Type();
+  if (!matrixForm) {
+    finished = memref::AllocaOp::create(builder, loc,
+                                        MemRefType::get({sums, lanes}, f32),
+                                        builder.getI64IntegerAttr(64));
+    return;
+  }
+  constexpr int64_t kRows = 2 * MatrixRows::kRows;
+  sums = std::max(sums, kRows * layout.vectors());
+  Value bytes = memref::AllocaOp::create(
+      builder, loc, MemRefType::get({sums * lanes * 4}, builder.getI8Type()),
+      builder.getI64IntegerAttr(64));
+  auto as = [&](ArrayRef<int64_t> shape, Type element) -> Value {
+    return memref::ViewOp::create(builder, loc, MemRefType::get(shape, element),
+                                  bytes, constant(0), ValueRange{});
+  };
+  finished = as({sums, lanes}, f32);
+  matrixSums = as({kRows, layout.columns()},
+                  layout.isQuantized() ? builder.getI32Type() : f32);
+}
+
+/// Multiplies tile number `tile` of 32 rows of the `rows` rows from `begin` on.
+/// Those from number `gatheredFrom` on lie in `panelView`.
+void BlockEmitter::emitMatrixTile(Value panelView, Value gatheredFrom,
+                                  Value begin, Value rows, Value tile,
+                                  Value panel) {
+  constexpr int64_t kRows = MatrixRows::kRows;
+  Value packedPanel = add(mul(block.group, constant(layout.panels())), panel);
+  Value part = arith::MinUIOp::create(builder, loc, tile, constant(1));
+  Value first = mul(tile, constant(2 * kRows));
+  auto ifElse = [&](arith::CmpIPredicate predicate, Value a, Value b,
+                    llvm::function_ref<void()> yes,
+                    llvm::function_ref<void()> no) {
+    auto choice = scf::IfOp::create(
+        builder, loc,
+        arith::CmpIOp::create(builder, loc, predicate, a, b).getResult(),
+        /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(choice.thenBlock());
+    yes();
+    builder.setInsertionPointToStart(choice.elseBlock());
+    no();
+  };
+  auto multiply = [&](Value a, Value row, int64_t tiles) {
+    emitMatrixTiles(builder, loc, layout, a, row, tiles, view, packedPanel,
+                    part, matrixSums);
+  };
+  auto gathered = [&] {
+    Value row = sub(first, gatheredFrom);
+    ifElse(
+        arith::CmpIPredicate::ugt, sub(rows, first), constant(kRows),
+        [&] { multiply(panelView, row, 2); },
+        [&] { multiply(panelView, row, 1); });
+  };
+  if (block.rowIds || !hasWholeTiles(layout, block.a))
+    return gathered();
+  ifElse(
+      arith::CmpIPredicate::ult, first, gatheredFrom,
+      [&] { multiply(block.a, add(begin, first), 2); }, gathered);
+}
+
+/// Rows are taken in blocks that stay in the cache. They are gathered for tiles
+/// unless they lie so already; then only those of a last tile that is not whole
+/// are, because a tile reads all its rows.
+void BlockEmitter::emitMatrixForm(Value rows) {
+  constexpr int64_t kRows = 2 * MatrixRows::kRows;
+  bool whole = !block.rowIds && hasWholeTiles(layout, block.a);
+  Value panelView = rowPanelView(builder, loc, layout, block.a, block.rowPanel);
+  Value most = constant(MatrixRows::of(layout).rows);
+  auto blocks = div(add(rows, sub(most, constant(1))), most);
+  Value begin = block.rowBegin;
+  loop(constant(0), blocks, 1, [&](Value number) {
+    Value before = mul(number, most);
+    Value count = arith::MinUIOp::create(builder, loc, most, sub(rows, before));
+    Value first = add(begin, before);
+    Value gatheredFrom =
+        whole ? mul(div(count, constant(kRows)), constant(kRows)) : constant(0);
+    loop(gatheredFrom, count, 1, [&](Value r) {
+      emitGatherRow(builder, loc, layout, block.a, tokenOf(add(first, r)),
+                    panelView, sub(r, gatheredFrom));
+    });
+    Value tiles = div(add(count, constant(kRows - 1)), constant(kRows));
+    loop(block.panelBegin, block.panelEnd, 1, [&](Value panel) {
+      loop(constant(0), tiles, 1, [&](Value tile) {
+        Value row = mul(tile, constant(kRows));
+        Value exist = arith::MinUIOp::create(builder, loc, constant(kRows),
+                                             sub(count, row));
+        emitMatrixTile(panelView, gatheredFrom, first, count, tile, panel);
+        emitEpilogues(add(first, row), exist, panel, 1);
+      });
+    });
+  });
 }
 
 void BlockEmitter::emit() {
@@ -306,7 +410,20 @@ void BlockEmitter::emit() {
   if (!layout.hasGroups())
     view = memref::ViewOp::create(builder, loc, layout.viewType(), block.packed,
                                   constant(0), ValueRange{});
-  finished = allocateSums();
+  allocateSums();
+  if (!matrixForm)
+    return emitVectorForm(rows);
+  Value many = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge,
+                                     block.allRows ? block.allRows : rows,
+                                     constant(layout.level.matrixRows));
+  auto choice = scf::IfOp::create(builder, loc, many, /*withElseRegion=*/true);
+  builder.setInsertionPointToStart(choice.thenBlock());
+  emitMatrixForm(rows);
+  builder.setInsertionPointToStart(choice.elseBlock());
+  emitVectorForm(rows);
+}
+
+void BlockEmitter::emitVectorForm(Value rows) {
   Value firstPanel = emitFewRows(rows);
 
   Value tiles = div(add(rows, constant(maxRows - 1)), constant(maxRows));

@@ -10,7 +10,7 @@
 
 namespace moe::cpu {
 
-/// How a tile multiplies. AMX will be a third family.
+/// How a tile of vectors multiplies.
 enum class Family {
   /// f32 multiply-add; A and B are widened in registers.
   Fma,
@@ -29,6 +29,10 @@ enum class Family {
 /// Quantised weights need quantised rows (QuantizedRows.h).
 Family chooseFamily(const PackedLayout &layout, mlir::Type a);
 
+/// Whether groups of many rows are multiplied by matrix tiles (AMX), and only
+/// the others in the way of their family, from the same packed weights.
+bool hasMatrixForm(const PackedLayout &layout, mlir::Type a);
+
 /// One block: acc_w[r, n] = sum over k of A[row(r), k] * B_w[group, n, k], for
 /// r in [rowBegin, rowEnd) and the columns n of panels [panelBegin, panelEnd).
 /// Empty ranges are allowed. All indices are of type index.
@@ -46,6 +50,12 @@ struct MatmulBlock {
   mlir::Value group;
   mlir::Value rowBegin, rowEnd;
   mlir::Value panelBegin, panelEnd;
+  /// For the matrix form: memref<?xi8> of MatrixRows::bytes or more, which
+  /// no other thread uses, aligned to 64 bytes.
+  mlir::Value rowPanel;
+  /// The number of rows that decides about the matrix form, so that a result
+  /// does not depend on how rows are divided; null: rowEnd - rowBegin.
+  mlir::Value allRows;
 };
 
 /// One vector of finished sums, to be turned into results and stored.

@@ -82,6 +82,8 @@ MatmulBlock MatmulPhase::block(Value group, Value rowBegin, Value rowEnd,
   result.group = group;
   result.rowBegin = rowBegin;
   result.rowEnd = rowEnd;
+  if (std::optional<unsigned> panel = f.schedule.rowPanel())
+    result.rowPanel = f.memrefs[*panel];
   result.panelBegin = panelBegin;
   result.panelEnd = panelEnd;
   return result;
@@ -183,8 +185,11 @@ void MatmulPhase::forPanelColumns(
 }
 
 /// Several panels at once let a group's rows stay in the cache, but every
-/// thread should get about eight tasks.
+/// thread should get about eight tasks. Panels of matrix tiles are narrow, and
+/// gathering rows for them has to pay.
 Value MatmulPhase::panelsPerTask(Value panels, int64_t most) {
+  if (hasMatrixForm(layout, op.getInput().getType()))
+    most = 16;
   Value share = f.div(panels, f.mul(f.threads, 8));
   return f.min(f.max(share, f.constant(1)), f.constant(most));
 }
@@ -231,8 +236,9 @@ void MatmulPhase::emitPlain() {
     }
     Value panelBegin = f.mul(panelBlock, perTask);
     Value panelEnd = f.min(f.add(panelBegin, perTask), panels);
-    emitMatmul(f.builder, f.loc, layout,
-               block(group, begin, end, panelBegin, panelEnd),
+    MatmulBlock part = block(group, begin, end, panelBegin, panelEnd);
+    part.allRows = rows; // of one group; null: end - begin
+    emitMatmul(f.builder, f.loc, layout, part,
                [&](OpBuilder &, Location, const EpilogueSite &site) {
                  storeResults(site);
                });

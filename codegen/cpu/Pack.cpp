@@ -15,7 +15,8 @@ using namespace mlir;
 namespace moe::cpu {
 
 int64_t PackedLayout::vectors() const {
-  return std::max<int64_t>(1, level.panelVectors / weights) * weights;
+  int64_t wanted = hasTiles() ? 2 : level.panelVectors;
+  return std::max<int64_t>(1, wanted / weights) * weights;
 }
 
 int64_t PackedLayout::panels() const {
@@ -38,7 +39,8 @@ int64_t PackedLayout::pairing() const {
 }
 
 int64_t PackedLayout::steps() const {
-  return llvm::divideCeil(inputs, pairing());
+  int64_t used = llvm::divideCeil(inputs, pairing());
+  return hasTiles() ? llvm::alignTo(used, kTileSteps) : used;
 }
 
 int64_t PackedLayout::stepBytes() const {

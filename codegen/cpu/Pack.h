@@ -22,6 +22,10 @@ namespace moe::cpu {
 /// together (pairing 2). N and K are padded with zeros. Element type: f32, f16,
 /// bf16, i8 or i4. The buffer is aligned to 64 bytes.
 ///
+/// With matrix tiles (bf16 and i8 of the level amx) a panel is a pair of
+/// vectors, or one of each weight, and its steps fill blocks of 16: a vector of
+/// a block is a tile of 16 rows of 64 bytes, `vectors` * 64 bytes apart.
+///
 /// i8 is symmetric with one scale per output: weight = scale * entry, scale =
 /// largest |weight| / 127, entries rounded to nearest even. After its steps a
 /// panel has the f32 scale of every column and, for Int8Dot, 128 times the i32
@@ -52,6 +56,11 @@ struct PackedLayout {
   /// Panels of one expert.
   int64_t panels() const;
   bool isQuantized() const { return element.isInteger(); }
+  /// Whether matrix tiles can multiply these weights.
+  bool hasTiles() const {
+    return level.matrixRows != 0 && (element.isBF16() || element.isInteger(8));
+  }
+  static constexpr int64_t kTileSteps = 16;
   /// i4, which has a scale for each group of inputs.
   bool hasGroups() const { return element.isInteger(4); }
   static constexpr int64_t kGroup = 32;
@@ -70,7 +79,7 @@ struct PackedLayout {
   /// Inputs that are stored side by side for a column: 2 for bf16, 4 or 2 for
   /// i8, else 1.
   int64_t pairing() const;
-  /// Steps of the K loop: ceil(K / pairing).
+  /// Steps that a panel has: ceil(K / pairing), and up to whole tiles.
   int64_t steps() const;
   /// Where in a panel the scales and the sums of quantised columns begin.
   int64_t scalesOffset() const;

@@ -230,6 +230,18 @@ Value QuantizedPacker::storeBlocks(const Column &column, Value inverse) {
                 })[0];
   if (whole < layout.inputs)
     sums = store(sums, constant(whole), layout.inputs - whole);
+  int64_t written = llvm::divideCeil(layout.inputs, pairing);
+  if (written < layout.steps()) {
+    auto type = VectorType::get({pairing}, builder.getI8Type());
+    Value none =
+        arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
+    loop(layout.steps() - written, [&](Value i) {
+      vector::StoreOp::create(
+          builder, loc, none, view,
+          ValueRange{column.panel, add(i, constant(written)), column.vector,
+                     mul(column.lane, pairing)});
+    });
+  }
   return vector::ReductionOp::create(builder, loc, vector::CombiningKind::ADD,
                                      sums);
 }

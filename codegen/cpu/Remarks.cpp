@@ -2,7 +2,7 @@
 
 #include "codegen/cpu/Remarks.h"
 
-#include "codegen/cpu/Matmul.h"
+#include "codegen/cpu/MatrixTiles.h"
 #include "codegen/cpu/Schedule.h"
 
 #include "llvm/Support/FormatVariadic.h"
@@ -35,9 +35,18 @@ static std::string bytesText(int64_t bytes) {
 static void remark(grouped::MatmulOp op, const Level &level) {
   PackedLayout layout = packedLayout(op.getWeights().getType(), level);
   InFlightDiagnostic text = op.emitRemark();
-  text << level.name << ": "
-       << nameOf(chooseFamily(layout, op.getInput().getType())) << ", tiles of "
-       << layout.maxRows() << " rows x " << layout.columns() << " columns";
+  Type rows = op.getInput().getType();
+  bool matrix = hasMatrixForm(layout, rows);
+  int64_t largest = layout.maxRows();
+  text << level.name << ": ";
+  if (matrix) {
+    text << (layout.isQuantized() ? "tdpbusd" : "tdpbf16ps") << ", tiles of "
+         << 2 * MatrixRows::kRows << " rows x " << layout.columns()
+         << " columns from " << level.matrixRows << " rows on, else ";
+    largest = std::min(largest, level.matrixRows - 1);
+  }
+  text << nameOf(chooseFamily(layout, rows)) << ", tiles of " << largest
+       << " rows x " << layout.columns() << " columns";
   if (layout.weights > 1)
     text << " of " << layout.weights << " weights";
   int64_t few = level.panelsAtOnce(1, layout.vectors());

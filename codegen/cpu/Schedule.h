@@ -98,6 +98,8 @@ public:
   Layout matmulInput(grouped::MatmulOp op) const;
   /// The scales of the quantised copy, or nothing.
   std::optional<unsigned> matmulScales(grouped::MatmulOp op) const;
+  /// Where a thread gathers rows for matrix tiles, or nothing.
+  std::optional<unsigned> rowPanel() const { return panel; }
   /// The list of filled groups of a plan: their number, then the groups.
   unsigned filledGroups(grouped::PlanOp plan) const { return filled.at(plan); }
 
@@ -120,6 +122,7 @@ private:
   };
   llvm::DenseMap<mlir::Operation *, Prepared> prepared;
   llvm::DenseMap<mlir::Operation *, unsigned> filled;
+  std::optional<unsigned> panel;
 };
 
 /// The packed layout of a type on a level.

@@ -74,6 +74,7 @@ private:
   unsigned addWork(mlir::Type element, Extent rows, int64_t columns);
   void addSums(grouped::MatmulOp op, Step &step,
                llvm::SmallVectorImpl<unsigned> &writes);
+  void addRowPanel(grouped::MatmulOp op);
   void addExtras(Step &step, llvm::SmallVectorImpl<unsigned> &writes);
   void addStep(Step step, Phase::Kind kind, Extent rows,
                llvm::ArrayRef<Access> accesses,

@@ -13,12 +13,9 @@ namespace moe::cpu {
 
 /// One level of the instruction set. An artefact holds one object per level and
 /// the runtime picks the highest one that the machine has.
-///
-/// AMX will be a further level (tiles of 16x16 in place of vectors, one more
-/// case of `Family` in Matmul.h); its packed bf16 layout is a regrouping of
-/// whole 64-byte rows of the one described in Pack.h.
 struct Level {
-  /// Name in the artefact and suffix of its symbols: avx2, avx512, avx512bf16.
+  /// Name in the artefact and suffix of its symbols: avx2, avx512, avx512bf16,
+  /// amx.
   llvm::StringRef name;
   /// f32 lanes of a vector register.
   int64_t lanes;
@@ -38,8 +35,12 @@ struct Level {
   /// llvm::TargetMachine's cpu and features.
   llvm::StringRef cpu;
   llvm::StringRef features;
+  /// Rows of a group from which on matrix tiles (AMX) multiply; 0: the level
+  /// has none.
+  int64_t matrixRows = 0;
   /// Same tiles and layouts, but compiled for x86-64-v3: vectors are split and
-  /// dot products expanded, so any machine can test every level's code.
+  /// dot products expanded, so any machine can test every level's code. AMX
+  /// instructions stay: a machine without them has to emulate them.
   bool emulated = false;
 
   /// Rows of the largest tile of a panel of `vectors` vectors (at least 1).

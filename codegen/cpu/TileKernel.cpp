@@ -245,7 +245,7 @@ TileEmitter::Sums TileEmitter::emit(OpBuilder &builder, Location loc,
 
   // The last step is special if K is odd and entries are paired; quantised rows
   // are as long as the steps, and what is beyond K meets weights of 0.
-  int64_t steps = layout.steps();
+  int64_t steps = llvm::divideCeil(layout.inputs, layout.pairing());
   int64_t wholeSteps = isInteger() ? steps : layout.inputs / layout.pairing();
   int64_t unroll = unrolledSteps(sums.size());
   int64_t looped = wholeSteps / unroll * unroll;

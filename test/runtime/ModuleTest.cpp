@@ -5,7 +5,9 @@
 #include "runtime/Cpu.h"
 #include "runtime/Elf.h"
 
+#include <algorithm>
 #include <elf.h>
+#include <fstream>
 
 using namespace moert;
 using test::Folder;
@@ -146,7 +148,7 @@ TEST(Module, ReplacedWhileOpen) {
 
 TEST(Cpu, ChoosesTheHighestLevelOfBoth) {
   std::vector<std::string> offered = {"avx2", "avx512"};
-  std::vector<std::string_view> all = {"avx2", "avx512", "avx512bf16"};
+  std::vector<std::string_view> all = {"avx2", "avx512", "avx512bf16", "amx"};
   std::vector<std::string_view> old = {"avx2"};
   std::vector<std::string_view> none;
   EXPECT_EQ(chooseLevel(offered, all, {}), "avx512");
@@ -164,6 +166,16 @@ TEST(Cpu, ChoosesTheHighestLevelOfBoth) {
   EXPECT_FAILURE(chooseLevel(offered, all, ""), MOERT_NO_DEVICE,
                  "unknown instruction set level ''");
   EXPECT_GE(availableThreads(), 1);
+}
+
+TEST(Cpu, AmxNeedsTheFlagsOfTheSystem) {
+  std::ifstream file("/proc/cpuinfo");
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  bool has = text.find(" amx_tile") != std::string::npos &&
+             text.find(" amx_bf16") != std::string::npos &&
+             text.find(" amx_int8") != std::string::npos;
+  std::vector<std::string_view> supported = supportedLevels();
+  EXPECT_EQ(std::ranges::count(supported, "amx"), has);
 }
 
 } // namespace

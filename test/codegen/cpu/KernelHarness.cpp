@@ -40,6 +40,9 @@ std::vector<cpu::Level> runnableLevels() {
                             features["avx512dq"] && features["avx512vl"];
     if (level.bf16Dot)
       native = native && features["avx512bf16"] && features["avx512vnni"];
+    if (level.matrixRows != 0)
+      native = native && features["amx-tile"] && features["amx-bf16"] &&
+               features["amx-int8"];
     if (native)
       result.push_back(level);
     if (level.lanes != cpu::levels()[0].lanes)

@@ -3,8 +3,9 @@
 
 #include "KernelHarness.h"
 
-#include "codegen/cpu/Matmul.h"
+#include "codegen/cpu/MatrixTiles.h"
 #include "codegen/cpu/VectorAccess.h"
+#include "test/amx/Emulator.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -104,7 +105,7 @@ CompiledCase::CompiledCase(const cpu::Level &level, const Case &test)
     addFunction(
         builder, module, "moe_matmul",
         {rows, ids, bytes, index, index, index, index, index, results, ids,
-         MemRefType::get({dynamic}, builder.getF32Type())},
+         MemRefType::get({dynamic}, builder.getF32Type()), bytes},
         [&](OpBuilder &builder, ValueRange args) {
           cpu::MatmulBlock block{args[0],
                                  layout.isQuantized() ? args[10] : Value(),
@@ -114,7 +115,9 @@ CompiledCase::CompiledCase(const cpu::Level &level, const Case &test)
                                  args[4],
                                  args[5],
                                  args[6],
-                                 args[7]};
+                                 args[7],
+                                 args[11],
+                                 Value()};
           cpu::emitMatmul(
               builder, loc, layout, block,
               [&](OpBuilder &builder, Location loc,
@@ -241,6 +244,9 @@ void CompiledCase::check(int64_t tokens, int64_t first, int64_t end,
   memset(seen.as<char>(), 0xff, seen.size());
   GuardedBuffer results(test.weights * count * test.outputs * 4);
   memset(results.as<char>(), 0xff, results.size());
+  GuardedBuffer panel(
+      cpu::hasMatrixForm(layout, a) ? cpu::MatrixRows::of(layout).bytes() : 0);
+  memset(panel.as<char>(), 0xff, panel.size());
 
   int64_t expert = test.experts - 1;
   for (int64_t p = 0; p < layout.panels(); p += panelsABlock) {
@@ -255,7 +261,8 @@ void CompiledCase::check(int64_t tokens, int64_t first, int64_t end,
         .index(std::min(p + panelsABlock, layout.panels()))
         .memref(results.as<char>(), {test.weights, count, test.outputs})
         .memref(seen.as<char>(), {count})
-        .memref(scales.as<char>(), {tokens});
+        .memref(scales.as<char>(), {tokens})
+        .memref(panel.as<char>(), {static_cast<int64_t>(panel.size())});
     kernels->call("moe_matmul", arguments);
   }
   for (int64_t w = 0; w < test.weights; ++w)
@@ -394,6 +401,52 @@ TEST_P(MatmulTest, LongQuantizedSums) {
     CompiledCase compiled(
         GetParam(), {1, 64, 4099, 2, format, "bf16", format, false, true, 0});
     compiled.check(40, 0, 31, 3);
+  }
+}
+
+// Tiles of 16 and of 32 rows, whole and in part, blocks of rows, K of whole
+// tiles (rows in order are not gathered) and others, one panel and several.
+TEST_P(MatmulTest, MatrixTiles) {
+  if (GetParam().matrixRows == 0)
+    GTEST_SKIP() << "the level has no matrix tiles";
+  uint64_t before = moe_amx_products();
+  for (const char *type : {"bf16", "i8"}) {
+    const char *stored = "bf16";
+    int64_t turn = 0;
+    for (auto [outputs, inputs] : {std::pair<int64_t, int64_t>(37, 64),
+                                   {1, 1},
+                                   {16, 128},
+                                   {33, 67},
+                                   {50, 31}}) {
+      for (bool gathered : {false, true}) {
+        SCOPED_TRACE(testing::Message()
+                     << type << ", N " << outputs << ", K " << inputs
+                     << (gathered ? ", gathered" : ""));
+        CompiledCase compiled(GetParam(),
+                              {2, outputs, inputs, 1 + turn % 3, type, stored,
+                               type, turn % 2 == 1, gathered, 32});
+        for (int64_t rows : {4, 5, 16, 17, 31, 32, 33, 49, 65})
+          compiled.check(70, 3, 3 + rows, rows == 33 ? 1 : 100);
+      }
+      ++turn;
+    }
+    // More rows than a block has.
+    CompiledCase compiled(GetParam(),
+                          {1, 5, 64, 1, type, stored, type, false, false, 32});
+    compiled.check(600, 1, 1 + 256 + 256 + 7, 100);
+  }
+  if (GetParam().emulated && !__builtin_cpu_supports("amx-tile"))
+    EXPECT_GT(moe_amx_products(), before);
+}
+
+// Sums of whole rows, and the rounding that they may have.
+TEST_P(MatmulTest, LongMatrixSums) {
+  if (GetParam().matrixRows == 0)
+    GTEST_SKIP() << "the level has no matrix tiles";
+  for (const char *type : {"bf16", "i8"}) {
+    CompiledCase compiled(
+        GetParam(), {1, 40, 4099, 2, type, "bf16", type, false, true, 16});
+    compiled.check(40, 0, 33, 3);
   }
 }
 

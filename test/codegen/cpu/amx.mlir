@@ -1,0 +1,120 @@
+// The level amx: what its inner loops are, and that they compute what the reference does. The real object code runs on every machine:
+// its vectors are those of AVX2, its tile instructions are emulated where the CPU lacks them (test/amx).
+// RUN: moe-compile %s --level=amx --emit=asm -o %t.s
+// RUN: FileCheck %s < %t.s
+// RUN: FileCheck %s --check-prefix=ONCE < %t.s
+// RUN: moe-compile %s --level=amx --weights-format=q8 --emit=asm -o - | FileCheck %s --check-prefix=INT8
+
+// A step of 32 inputs: 4 loads, 4 products, the next panel is fetched, and no tile goes to memory.
+// CHECK-LABEL: moe_experts_amx..omp_par:
+// CHECK:         ldtilecfg
+// CHECK:         tilezero
+// CHECK:         [[LOOP:.LBB[0-9_]+]]:
+// CHECK-NOT:     tilestored
+// CHECK-COUNT-16: prefetcht1
+// CHECK-NOT:     {{tilestored|tilezero|tdp|ldtilecfg}}
+// CHECK-COUNT-4: tileloadd
+// CHECK-NOT:     {{tilestored|tileloadd|ldtilecfg}}
+// CHECK-COUNT-4: tdpbf16ps
+// CHECK-NOT:     {{tile|tdp}}
+// CHECK:         jl [[LOOP]]
+// CHECK-COUNT-4: tilestored
+
+// The tiles of a thread are configured in its own code and released at its end.
+// ONCE-LABEL: moe_experts_amx..omp_par:
+// ONCE:         tilerelease
+// ONCE:         ret
+
+// INT8-LABEL:    moe_experts_amx..omp_par:
+// INT8-COUNT-4:  tileloadd
+// INT8-NOT:      {{tilestored|tileloadd|ldtilecfg}}
+// INT8-COUNT-4:  tdpbusd
+// INT8-NOT:      {{tile|tdp}}
+// INT8-COUNT-4:  tilestored
+
+// Few rows an expert and many (@experts), one token to each (@each), all tokens to one (@one), odd sizes (@tails), rows that are
+// divided among threads (@dense).
+// RUN: moe-compile %s --level=amx --emulated -o %t.so
+// RUN: env LEVELS=avx2 %{amx} %{python} %S/Inputs/agree.py %s %t.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 dense:4,97 -- --expected_atol=0.06 --expected_rtol=0.02
+// RUN: moe-opt %s --moe-to-grouped=weights-format=q8 -o %t.q8.mlir
+// RUN: moe-compile %s --level=amx --emulated --weights-format=q8 -o %t.q8.so
+// RUN: env REFERENCE=%t.q8.mlir LEVELS=avx2 %{amx} %{python} %S/Inputs/agree.py %s %t.q8.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 -- --expected_atol=0.5 --expected_rtol=0.02
+// RUN: %if amx %{ moe-compile %s --level=amx -o %t.native.so %}
+// RUN: %if amx %{ env LEVELS=amx %{python} %S/Inputs/agree.py %s %t.native.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 dense:4,97 -- --expected_atol=0.06 --expected_rtol=0.02 %}
+!x  = tensor<?x96xbf16>
+!s  = tensor<?x7xf32>
+!r  = !moe.routing<7, top 2>
+!h  = tensor<?x64xf32>
+!hb = tensor<?x64xbf16>
+
+func.func @experts(%x: !x, %s: !s, %m: !moe.scope) -> !x {
+  %g = moe.param %m "{expert}.gate.bf16" : tensor<7x64x96xbf16>
+  %u = moe.param %m "{expert}.up.bf16" : tensor<7x64x96xbf16>
+  %d = moe.param %m "{expert}.down.bf16" : tensor<7x96x64xbf16>
+  %c = moe.route %s top 2 : !s -> !r
+  %r = moe.normalize %c by softmax : !r
+  %in = moe.dispatch %x by %r : !x, !r
+  %out = moe.expert by %r rows(%t = %in) each(%a = %g, %b = %u, %e = %d) : !r, (!x, tensor<7x64x96xbf16>, tensor<7x64x96xbf16>, tensor<7x96x64xbf16>) -> !x {
+    %p = moe.linear %t, %a : (!x, tensor<64x96xbf16>) -> !h
+    %q = moe.linear %t, %b : (!x, tensor<64x96xbf16>) -> !h
+    %v = moe.sigmoid %p : !h
+    %k = arith.constant 0.01 : f32
+    %l = moe.broadcast %k like %q : f32, !h
+    %w = arith.mulf %q, %l : !h
+    %z = arith.mulf %v, %w : !h
+    %n = arith.truncf %z : !h to !hb
+    %f = moe.linear %n, %e : (!hb, tensor<96x64xbf16>) -> !x
+    moe.yield %f : !x
+  }
+  %y = moe.combine %out by %r weighted : !x, !r
+  return %y : !x
+}
+
+func.func @each(%x: !x, %s: !s, %m: !moe.scope) -> !h {
+  %g = moe.param %m "{expert}.gate.bf16" : tensor<7x64x96xbf16>
+  %r = moe.route %s top 7 : !s -> !moe.routing<7, top 7>
+  %in = moe.dispatch %x by %r : !x, !moe.routing<7, top 7>
+  %out = moe.expert by %r rows(%t = %in) each(%a = %g) : !moe.routing<7, top 7>, (!x, tensor<7x64x96xbf16>) -> !h {
+    %p = moe.linear %t, %a : (!x, tensor<64x96xbf16>) -> !h
+    moe.yield %p : !h
+  }
+  %y = moe.combine %out by %r weighted : !h, !moe.routing<7, top 7>
+  %k = arith.constant 0.01 : f32
+  %l = moe.broadcast %k like %y : f32, !h
+  %w = arith.mulf %y, %l : !h
+  return %w : !h
+}
+
+func.func @one(%x: !x, %s: tensor<?x1xf32>, %m: !moe.scope) -> !h {
+  %g = moe.param %m "{expert}.only.bf16" : tensor<1x64x96xbf16>
+  %r = moe.route %s top 1 : tensor<?x1xf32> -> !moe.routing<1, top 1>
+  %in = moe.dispatch %x by %r : !x, !moe.routing<1, top 1>
+  %out = moe.expert by %r rows(%t = %in) each(%a = %g) : !moe.routing<1, top 1>, (!x, tensor<1x64x96xbf16>) -> !h {
+    %p = moe.linear %t, %a : (!x, tensor<64x96xbf16>) -> !h
+    moe.yield %p : !h
+  }
+  %y = moe.combine %out by %r unweighted : !h, !moe.routing<1, top 1>
+  return %y : !h
+}
+
+func.func @tails(%x: tensor<?x19xbf16>, %s: tensor<?x3xf32>, %m: !moe.scope) -> tensor<?x19xf32> {
+  %u = moe.param %m "{expert}.in.bf16" : tensor<3x19x23xbf16>
+  %d = moe.param %m "{expert}.out.bf16" : tensor<3x19x23xbf16>
+  %r = moe.route %s top 1 : tensor<?x3xf32> -> !moe.routing<3, top 1>
+  %in = moe.dispatch %x by %r : tensor<?x19xbf16>, !moe.routing<3, top 1>
+  %out = moe.expert by %r rows(%t = %in) each(%a = %u, %b = %d) : !moe.routing<3, top 1>, (tensor<?x19xbf16>, tensor<3x19x23xbf16>, tensor<3x19x23xbf16>) -> tensor<?x19xf32> {
+    %h = moe.linear %t, %a in_out : (tensor<?x19xbf16>, tensor<19x23xbf16>) -> tensor<?x23xf32>
+    %z = moe.sigmoid %h : tensor<?x23xf32>
+    %n = arith.truncf %z : tensor<?x23xf32> to tensor<?x23xbf16>
+    %f = moe.linear %n, %b : (tensor<?x23xbf16>, tensor<19x23xbf16>) -> tensor<?x19xf32>
+    moe.yield %f : tensor<?x19xf32>
+  }
+  %y = moe.combine %out by %r unweighted : tensor<?x19xf32>, !moe.routing<3, top 1>
+  return %y : tensor<?x19xf32>
+}
+
+func.func @dense(%x: !x, %m: !moe.scope) -> !h {
+  %w = moe.param %m "dense.bf16" : tensor<64x96xbf16>
+  %l = moe.linear %x, %w : (!x, tensor<64x96xbf16>) -> !h
+  return %l : !h
+}
