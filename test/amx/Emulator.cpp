@@ -299,17 +299,22 @@ void report() {
             static_cast<unsigned long long>(counts[i].load()));
 }
 
-__attribute__((constructor)) void install() {
-  struct sigaction action = {};
-  action.sa_sigaction = onIllegalInstruction;
-  // A tile load may fault: that signal, too, must find its handler.
-  action.sa_flags = SA_SIGINFO | SA_NODEFER;
-  sigaction(SIGILL, &action, &previous);
+__attribute__((constructor)) void start() {
+  moe_amx_install();
   if (getenv("MOE_AMX_REPORT"))
     atexit(report);
 }
 
 } // namespace
+
+void moe_amx_install() {
+  struct sigaction action = {}, found;
+  action.sa_sigaction = onIllegalInstruction;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGILL, &action, &found);
+  if (found.sa_sigaction != onIllegalInstruction)
+    previous = found;
+}
 
 uint64_t moe_amx_products() {
   return counts[DotBf16].load() + counts[DotInt8].load();

@@ -1,11 +1,16 @@
-// Linking or preloading the emulator installs it; this says whether it worked.
+// Linking or preloading the emulator installs it.
 
 #ifndef MOE_TEST_AMX_EMULATOR_H
 #define MOE_TEST_AMX_EMULATOR_H
 
 #include <cstdint>
 
+extern "C" {
+/// Takes SIGILL again, after LLVM's linker has taken it for its own ends.
+__attribute__((visibility("default"))) void moe_amx_install();
+
 /// Products of tiles that were emulated so far.
-extern "C" uint64_t moe_amx_products();
+__attribute__((visibility("default"))) uint64_t moe_amx_products();
+}
 
 #endif // MOE_TEST_AMX_EMULATOR_H

@@ -7,6 +7,7 @@
 #include "codegen/cpu/Lower.h"
 #include "codegen/cpu/Object.h"
 #include "passes/Passes.h"
+#include "test/amx/Emulator.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
@@ -148,6 +149,7 @@ Kernels::compile(const cpu::Level &level,
   if (!library)
     fail(dlerror());
   llvm::sys::fs::remove(path);
+  moe_amx_install();
   return std::unique_ptr<Kernels>(new Kernels(library));
 }
 

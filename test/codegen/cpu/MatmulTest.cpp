@@ -374,6 +374,8 @@ TEST_P(MatmulTest, LongSums) {
 // Every number of rows, tails of N, K and groups, both layouts.
 TEST_P(MatmulTest, QuantizedWeights) {
   for (const char *format : {"i8", "i4"}) {
+    if (format[1] == '4' && GetParam().matrixRows != 0)
+      continue; // the code of avx512bf16
     int64_t turn = 0;
     for (auto [outputs, inputs] : {std::pair<int64_t, int64_t>(150, 37),
                                    {1, 1},
@@ -398,6 +400,8 @@ TEST_P(MatmulTest, QuantizedWeights) {
 
 TEST_P(MatmulTest, LongQuantizedSums) {
   for (const char *format : {"i8", "i4"}) {
+    if (format[1] == '4' && GetParam().matrixRows != 0)
+      continue;
     CompiledCase compiled(
         GetParam(), {1, 64, 4099, 2, format, "bf16", format, false, true, 0});
     compiled.check(40, 0, 31, 3);
