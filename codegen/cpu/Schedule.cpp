@@ -119,8 +119,10 @@ LogicalResult Scheduler::visitLoop(grouped::LoopOp op, Step &step) {
     nest = Nest{&steps, static_cast<int64_t>(plan.getExperts()),
                 extents.of(plan.getTokens())};
     auto arguments = body.getArguments();
-    for (auto [argument, operand] : llvm::zip(arguments, op.getRows()))
-      result.layouts[argument] = result.layouts[operand];
+    for (auto [argument, operand] : llvm::zip(arguments, op.getRows())) {
+      Layout layout = result.layouts[operand]; // a new entry may move the old
+      result.layouts[argument] = layout;
+    }
     int64_t begin = op.getBounds()[number];
     auto each = arguments.drop_front(op.getRows().size());
     for (auto [argument, operand] :
