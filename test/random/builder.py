@@ -2,7 +2,7 @@
 
 Noise: a backend rounds after every operation, the oracle does not. `Builder(noise=phase)` writes the same function with a
 perturbation after every operation, of the size of that operation's worst rounding error and of a sign that depends on the
-value (sin(12345.678 v + phase)), so that equal values stay equal. How far the results move is how far a correct backend may
+value (sin(1.2345678e9 v + phase)), so that equal values stay equal. How far the results move is how far a correct backend may
 be off (compare.py).
 """
 
@@ -24,6 +24,15 @@ class Value(NamedTuple):
     @property
     def type(self):
         return type_text(self.shape, self.dtype)
+
+
+class Number(NamedTuple):
+    """An index or another number that is no tensor."""
+
+    name: str
+    type: str
+    shape: tuple = ()
+    dtype: str = "f32"
 
 
 class Tensor(NamedTuple):
@@ -64,8 +73,9 @@ class Builder:
         self.tensors = {}  # name in the data file -> Tensor
         self.results = []  # (Value, role): rows, ids, weights, counts, each
         self.keys = []  # (Value, choices): what each routing chose by
+        self.states = []  # experts, tokens and slots of the pairs of each routing
         self.experts_of = {}  # of a result with ids
-        self.probabilities = set()  # names of results of softmax
+        self.probabilities = {}  # results of softmax by name, and what they are made of
         self.equal = []  # pairs of results that must agree
         self.permutable = True  # rows of the results follow the rows of the inputs
         self.count, self.indent = 0, "  "
@@ -99,7 +109,7 @@ class Builder:
         else:
             body.append(f"%s{n} = math.absf %x{n} : f64")
         unit = 0.0 if dtype == "f32" else UNIT[dtype]
-        constants = {"k": 12345.678, "p": float(self.noise), "e": error, "u": unit, "l": limit, "i": "0x7FF0000000000000",
+        constants = {"k": 1.2345678e9, "p": float(self.noise), "e": error, "u": unit, "l": limit, "i": "0x7FF0000000000000",
                      "z": 0.0, "t": 1.2e-38 if self.noise == 0 else 1.5e-45}
         body += [f"%{c}{n} = arith.constant {v if isinstance(v, str) else format(v, '.17e')} : f64" for c, v in constants.items()]
         body += [
@@ -138,6 +148,12 @@ class Builder:
         self.arguments.append(value)
         self.tensors[name] = data
         return value
+
+    def number(self, kind, data):
+        """An input that is a number."""
+        self.tensors[f"{self.function}.in{len(self.arguments)}"] = data
+        self.arguments.append(Number(f"%in{len(self.arguments)}", kind))
+        return self.arguments[-1]
 
     def param(self, name, shape, dtype, scale=1.0, stacked=None, copy=None):
         """A param. `stacked`: the first index of {expert}, stored as one tensor for each slice of dimension 0. `copy`: (name,
@@ -190,7 +206,7 @@ class Builder:
     def softmax(self, x, dimension=None):
         over = "" if dimension is None else f" over {dimension}"
         value = self.op(f"moe.softmax {x.name}{over} : {x.type}", x.shape, x.dtype, 3e-6)
-        self.probabilities.add(value.name)
+        self.probabilities[value.name] = x
         return value
 
     def broadcast(self, x, like):
@@ -204,6 +220,21 @@ class Builder:
             magnitude = self.op(f"moe.reduce sum {absolute.name} over {dimension} : {x.type} -> {type_text(shape, x.dtype)}", shape, x.dtype)
         text = f"moe.reduce sum {x.name} over {dimension} : {x.type} -> {type_text(shape, x.dtype)}"
         return self.op(text, shape, x.dtype, length * UNIT["f32"], magnitude)
+
+    def ones_like(self, x):
+        n = self.fresh()[1:]
+        self.line(f"%{n} = moe.map (%a{n} = {x.name}) : ({x.type}) -> {x.type} {{")
+        self.line(f"  %c{n} = arith.constant 1.0 : {x.dtype}")
+        self.line(f"  moe.yield %c{n} : {x.dtype}")
+        self.line("}")
+        return Value(f"%{n}", x.shape, x.dtype)
+
+    def state(self, r):
+        """Notes which pairs a routing has."""
+        names, i = [f"%s{len(self.states)}_{j}" for j in range(4)], "tensor<?xi32>"
+        self.states += [Value(name, (None,), "i32") for name in names[:3]]
+        if self.keys_wanted:
+            self.line(f"{', '.join(names)} = moe.pairs {r.name} : {r.type} -> {i}, {i}, {i}, tensor<?xf32>")
 
     def convert(self, x, dtype):
         if x.dtype == dtype:
@@ -221,8 +252,13 @@ class Builder:
         self.results.append((value, role))
         return len(self.results) - 1
 
+    @property
+    def notes(self):
+        """Results besides those of the program: keys, states, and the logits of keys that are probabilities."""
+        return [v for v, _ in self.keys] + self.states + [self.probabilities[v.name] for v, _ in self.keys if v.name in self.probabilities]
+
     def text(self):
-        results = [v for v, _ in self.results] + ([v for v, _ in self.keys] if self.keys_wanted else [])
+        results = [v for v, _ in self.results] + (self.notes if self.keys_wanted else [])
         types = ", ".join(v.type for v in results)
         arguments = ", ".join(f"{v.name}: {v.type}" for v in self.arguments)
         head = f"func.func @{self.function}({arguments}{', ' if arguments else ''}%m: !moe.scope) -> ({types}) {{"

@@ -25,20 +25,37 @@ class Choices:
 
 
 def reduce(made, fails, budget):
-    """Makes decisions simpler while `fails(decisions)`; tries at most `budget` programs."""
-    best = {k: v for k, v in made.items() if v}
-    tried, changed = 0, True
-    while changed:
+    """Makes decisions simpler while `fails(decisions)`; tries at most `budget` programs. First whole parts of a program go, then
+    single decisions become the simplest, at last smaller ones of their kind."""
+    best, seen = {k: v for k, v in made.items() if v}, set()
+
+    def try_out(candidate):
+        nonlocal best
+        key = tuple(sorted(candidate.items()))
+        if key in seen or len(seen) >= budget:
+            return False
+        seen.add(key)
+        if not fails(candidate):
+            return False
+        best = candidate
+        return True
+
+    size = max(1, len(best) // 2)
+    while len(seen) < budget:
+        before, keys = dict(best), sorted(best)
+        for i in range(0, len(keys), size):
+            part = keys[i:i + size]
+            try_out({k: v for k, v in best.items() if k not in part})
+        if size > 1:
+            size //= 2
+        elif best == before:
+            break
+    changed = True
+    while changed and len(seen) < budget:
         changed = False
-        for key in sorted(best, key=lambda k: (k.count("."), k)):
-            for index in sorted({0, best.get(key, 0) // 2, best.get(key, 0) - 1}):
-                if not 0 <= index < best.get(key, 0):
-                    continue
-                candidate = {k: v for k, v in best.items() if k != key} | ({key: index} if index else {})
-                tried += 1
-                if tried > budget:
-                    return best
-                if fails(candidate):
-                    best, changed = candidate, True
+        for key in sorted(best):
+            for index in sorted({best[key] // 4, best[key] // 2, best[key] - 1} - {0}):
+                if index < best[key] and try_out(best | {key: index}):
+                    changed = True
                     break
     return best

@@ -7,7 +7,7 @@ that happened to move little are given the median relative deviation of all rows
 
 Chosen experts are compared exactly, except for tokens where two of the first k + 1 keys are nearer than the keys'
 own deviation (an equal pair is exact: noise keeps equal values equal), and tokens for which softmax -> top k and top k -> softmax
-differ: keys that are all NaN, and probabilities that are 0 because they are too small. Their ids need only be distinct and in range.
+differ: keys that are all NaN, and probabilities that are equal although their logits are not. Their ids need only be distinct and in range.
 """
 
 import math
@@ -45,11 +45,28 @@ class Expected:
     nan_rows: set = field(default_factory=set)  # tokens with NaN keys only
 
     def __post_init__(self):
-        first = len(self.program.results)
+        first, states = len(self.program.results), len(self.program.results) + len(self.program.keys)
+        logits = states + len(self.program.states)
         for i, (key, choices) in enumerate(self.program.keys):
-            self.find_ties(first + i, choices, key.name in self.program.probabilities)
+            are_probabilities = key.name in self.program.probabilities
+            self.find_ties(first + i, choices, logits if are_probabilities else None)
+            logits += are_probabilities
+        for i in range(states, states + len(self.program.states), 3):
+            self.find_changes(i)
 
-    def find_ties(self, result, choices, are_probabilities):
+    def find_changes(self, first):
+        """Tokens whose pairs (results `first` to `first` + 2: experts, tokens, slots) are others when there is noise."""
+        def by_token(results):
+            found = {}
+            for expert, token, slot in zip(*(results[first + i][1] for i in range(3))):
+                found.setdefault(token, set()).add((expert, slot))
+            return found
+
+        exact = by_token(self.exact)
+        for noisy in map(by_token, self.noisy):
+            self.unclear |= {int(t) for t in exact.keys() | noisy.keys() if exact.get(t) != noisy.get(t)}
+
+    def find_ties(self, result, choices, logits):
         shape, keys = self.exact[result]
         count, width = rows_of(shape)
         for t in range(count):
@@ -66,9 +83,10 @@ class Expected:
             for a, b in zip(order[:choices], order[1:choices + 1]):
                 if row[b] != row[b]:
                     break
-                underflow = are_probabilities and row[b] == 0
-                if row[a] == row[b] and all(n[a] == n[b] for n in noisy) and not underflow:
-                    continue
+                if row[a] == row[b] and all(n[a] == n[b] for n in noisy):
+                    before = self.exact[logits][1][t * width:(t + 1) * width] if logits is not None else row
+                    if before[a] == before[b]:
+                        continue
                 if distance(row[a], row[b]) <= error[a] + error[b]:
                     self.unclear.add(t)
 
@@ -98,13 +116,16 @@ def compare(expected, number, shape, got, statistics_of=None):
     if tuple(shape) != tuple(wanted_shape):
         return f"result {number} ({role}) has shape {tuple(shape)}, expected {tuple(wanted_shape)}"
     count, width = rows_of(wanted_shape)
-    if role == "ids":
+    if role in ("ids", "slots"):
+        if expected.doubtful and not program.permutable:
+            return None
         return compare_ids(expected, number, count, width, wanted, got)
     per_token = role in ("rows", "weights")
     if expected.doubtful and not (per_token and program.permutable):
         return None
     if role == "counts":
-        return None if list(got) == [int(v) for v in wanted] else f"result {number} (counts) is {got}, expected {list(wanted)}"
+        wanted = [int(v) for v in wanted]
+        return None if list(got) == wanted else f"result {number} (counts) is {list(got)}, expected {wanted}"
     allowed = expected.allowed(number)
     unit = UNIT[value.dtype]
     for r in range(count):
@@ -125,12 +146,13 @@ def compare(expected, number, shape, got, statistics_of=None):
 
 
 def compare_ids(expected, number, count, width, wanted, got):
-    experts = int(expected.program.experts_of[number])
+    experts, role = int(expected.program.experts_of[number]), expected.program.results[number][1]
     for t in range(count):
         row = [int(v) for v in got[t * width:(t + 1) * width]]
         right = [int(v) for v in wanted[t * width:(t + 1) * width]]
-        if len(set(row)) != width or min(row) < 0 or max(row) >= experts:
-            return f"experts of token {t} are {row}, expected {width} distinct ones of {experts}"
+        some = [e for e in row if e >= 0] if role == "slots" else row
+        if len(set(some)) != len(some) or min(row) < (-1 if role == "slots" else 0) or max(row) >= experts:
+            return f"experts of token {t} are {row}, expected distinct ones of {experts}"
         if row != right and t not in expected.doubtful:
             return f"experts of token {t} are {row}, expected {right}"
     return None
@@ -144,7 +166,7 @@ def compare_equal(expected, number, other, values):
     if expected.doubtful and not program.permutable:
         return None
     allowed = [a + b for a, b in zip(expected.allowed(number), expected.allowed(other))]
-    unit = 4 * UNIT[program.results[number][0].dtype]
+    unit = 4 * UNIT.get(program.results[number][0].dtype, 0.0)
     for r in range(count):
         if r in expected.doubtful or allowed[r] == INF:
             continue

@@ -372,10 +372,19 @@ def generate(function, seed, c, noise=None, keys=False):
     """The program of these decisions as a Builder."""
     b = Builder(function, seed, noise, keys)
     b.tokens = c.pick("tokens", TOKENS)
-    if c.chance("property", 15):
-        import properties  # registers its functions in PROPERTIES
+    kind = c.pick("program", ["routers", "layers", "property", "identity"], [62, 16, 8, 14])
+    if kind == "routers":
+        import reads  # these import this file
+
+        reads.routers(b, c)
+    elif kind == "property":
+        import properties
 
         c.pick("which", properties.PROPERTIES)(b, c)
+    elif kind == "identity":
+        import identities
+
+        identities.identities(b, c)
     else:
         layers(b, c)
     return b

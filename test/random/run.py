@@ -4,9 +4,12 @@
 usage: run.py --seed S --count N [--jobs J]
 
 For every program: text and bytecode round trips; the interpreter's results at level 1, after every prefix of moe-to-grouped,
-with each optimisation left out, and with the optimisations in a random order; two compilations byte by byte; and what
-moe-run computes on every CPU level of this machine, bit by bit with 1 and 2 threads. compare.py says what must be equal.
+with each optimisation left out, and with the optimisations in a random order; two compilations byte by byte (--twice); and
+what moe-run computes on every CPU level of this machine, bit by bit with 1 and 2 threads. compare.py says what must be equal.
 The first program that fails is reduced and printed, with the command that repeats it; exit status 1.
+
+The programs: generate.py (whole layers), routers.py, edits.py and reads.py (the routing algebra), experts.py; identities.py and
+properties.py say one thing in two ways.
 """
 
 import argparse
@@ -23,6 +26,7 @@ import tempfile
 import time
 
 import compare
+from coverage import Coverage
 from choices import Choices, reduce
 from data import read_npy, read_records, write_safetensors
 from generate import generate
@@ -35,7 +39,7 @@ class ToolError(Exception):
     """A tool failed; the message says which."""
 
 
-def tool(*arguments, cwd=None, timeout=120):
+def tool(*arguments, cwd=None, timeout=600):
     """Its standard output."""
     try:
         run = subprocess.run([str(a) for a in arguments], capture_output=True, cwd=cwd, timeout=timeout)
@@ -109,6 +113,13 @@ class Checker:
         self.options, self.passes, self.levels = options, passes, levels
         self.ratios = []  # difference / allowed, of all elements
         self.unclear = 0
+        self.coverage = Coverage()
+
+    def faulty(self, case, shape, values):
+        """With --fault, results as a backend with an error in one operation would return them."""
+        if self.options.fault and values and re.search(self.options.fault, case.program.text()):
+            values = [values[0] + 1] + list(values[1:])
+        return shape, values
 
     def check(self, cases):
         """{name of a failing case: what is wrong}; a tool that fails on all cases is asked about fewer."""
@@ -150,7 +161,11 @@ class Checker:
         for name, noise in [("keys", None)] + [(f"noise{i}", i) for i in range(compare.NOISES)]:
             models.append(folder / f"{name}.mlir")
             models[-1].write_text("".join(c.build(noise, True).text() for c in cases))
-        pipelines = variants(self.passes, random.Random(cases[0].seed))
+        rng = random.Random(cases[0].seed)
+        pipelines = variants(self.passes, rng)
+        if self.options.variants < len(pipelines):
+            whole = ("level 2", pipeline_text(self.passes))
+            pipelines = [whole] + rng.sample(pipelines, self.options.variants)
         raw = tool("moe-random-evaluate", folder / "data.safetensors", *[f"--pipeline={p}" for _, p in pipelines], *models)
         records, problems = read_records(raw)
         if problems and len(cases) > 1:
@@ -164,30 +179,43 @@ class Checker:
             noisy = [records[2 + i, case.name] for i in range(compare.NOISES)]
             expected[case.name] = e = compare.Expected(case.program, exact, noisy)
             self.unclear += bool(e.unclear)
+            if self.options.fault and self.options.interpret_only:
+                for result, record in exact.items():
+                    wrong = result < len(case.program.results) and compare.compare(e, result, *self.faulty(case, *record))
+                    if wrong:
+                        errors.setdefault(case.name, f"planted: {wrong}")
             for first, second in case.program.equal:
                 wrong = compare.compare_equal(e, first, second, {k: v for k, (_, v) in exact.items()})
                 if wrong:
                     errors.setdefault(case.name, f"interpreter: {wrong}")
             for number, (name, _) in enumerate(pipelines, 2 + compare.NOISES):
-                for result, (shape, values) in records.get((number, case.name), {}).items():
-                    wrong = compare.compare(e, result, shape, values)
+                for result, record in records.get((number, case.name), {}).items():
+                    wrong = compare.compare(e, result, *record)
                     if wrong:
                         errors.setdefault(case.name, f"interpreter {name}: {wrong}")
         return expected, errors
 
+    def levels_of(self, cases):
+        """All levels, or one: every second batch the best of the machine, the others in turn."""
+        if not self.options.one_level:
+            return self.levels
+        turn, rest = divmod(int(cases[0].name[1:]) // self.options.batch, 2)
+        return [self.levels[-1] if rest == 0 else self.levels[turn % len(self.levels)]]
+
     def compile_and_run(self, cases, plain, expected, folder):
         artefact = folder / "model.so"
-        levels = [f"--level={level}" for level in self.levels]
-        tool("moe-compile", plain, *levels, "-o", artefact, timeout=300)
+        chosen = self.levels_of(cases)
+        levels = [f"--level={level}" for level in chosen]
+        tool("moe-compile", plain, *levels, "-o", artefact)
         errors = {}
         if self.options.twice:
             other = folder / "elsewhere"
             other.mkdir()
-            tool("moe-compile", "../plain.mlir", *levels, "-o", "other.so", cwd=other, timeout=300)
+            tool("moe-compile", "../plain.mlir", *levels, "-o", "other.so", cwd=other)
             if artefact.read_bytes() != (other / "other.so").read_bytes():
                 raise ToolError("moe-compile wrote two different artefacts")
         for case in cases:
-            for level in self.levels:
+            for level in chosen:
                 try:
                     wrong = self.run(case, artefact, level, expected[case.name], folder)
                 except ToolError as error:
@@ -208,7 +236,7 @@ class Checker:
         for i, (one, two) in enumerate(zip(*bits)):
             if one[2] != two[2]:
                 return f"result {i} has other bits with 2 threads than with 1"
-            wrong = compare.compare(expected, i, one[0], one[1], self.ratios)
+            wrong = compare.compare(expected, i, *self.faulty(case, one[0], one[1]), self.ratios)
             if wrong:
                 return wrong
             found[i] = one[1]
@@ -221,17 +249,20 @@ class Checker:
 
 def report(checker, case, message, options):
     print(f"program {case.name} (seed {case.seed}) fails: {message}", flush=True)
-    kind = re.sub(r"[\d.e+-]+", "#", message)[:60]
+
+    def kind(text):
+        return re.sub(r" [(\[].*|/\S*/|[\d.]+", "", text)[:50]
 
     def fails(decisions):
         wrong = checker.check([Case(case.name, case.seed, decisions)])
-        return bool(wrong) and re.sub(r"[\d.e+-]+", "#", wrong[case.name])[:60] == kind
+        return bool(wrong) and kind(wrong[case.name]) == kind(message)
 
     decisions = case.decisions
     if options.reduce:
         decisions = reduce(case.decisions, fails, options.reduce)
     smaller = Case(case.name, case.seed, {k: v for k, v in decisions.items() if v})
-    print(f"reduced: {checker.check([smaller]).get(case.name)}")
+    lines = len(smaller.program.lines)
+    print(f"reduced from {len(case.program.lines)} to {lines} lines, T = {smaller.program.tokens}: {checker.check([smaller]).get(case.name)}")
     print(smaller.program.text())
     if options.save:
         folder = pathlib.Path(options.save)
@@ -244,6 +275,7 @@ def report(checker, case, message, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", default="0")
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--batch", type=int, default=20, help="programs in one module")
@@ -254,7 +286,11 @@ def main():
     parser.add_argument("--parse-only", action="store_true")
     parser.add_argument("--interpret-only", action="store_true")
     parser.add_argument("--compiled", type=int, default=1 << 30, help="compile only the first programs: 1 to 2 s each")
+    parser.add_argument("--coverage", action="store_true", help="print how many programs have which construct")
     parser.add_argument("--verbose", action="store_true", help="progress on stderr")
+    parser.add_argument("--variants", type=int, default=1 << 30, help="pipelines to try in each batch, besides the whole one")
+    parser.add_argument("--fault", help="plant an error in programs whose text has this: it must be found and reduced")
+    parser.add_argument("--one-level", action="store_true", help="compile each program for one level, in turns")
     parser.add_argument("--twice", action="store_true", help="compile each module twice and compare")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -264,15 +300,19 @@ def main():
         name, seed, decisions = json.loads(options.program)
         case = Case(name, seed, decisions)
         wrong = checker.check([case]).get(name)
-        print(wrong or "ok", case.program.text(), sep="\n")
+        if wrong:
+            report(checker, case, wrong, options)
+        else:
+            print(case.program.text(), "ok", sep="\n")
         return 1 if wrong else 0
 
     def batch(first):
         cases = []
-        for i in range(first, min(first + options.batch, options.count)):
+        for i in range(first, min(first + options.batch, options.first + options.count)):
             choices = Choices(random.Random(f"{options.seed}.{i}"))
             generate(f"p{i}", f"{options.seed}.{i}", choices)
             cases.append(Case(f"p{i}", f"{options.seed}.{i}", choices.made))
+            checker.coverage.add(cases[-1].program.text())
         wrong = checker.check(cases)
         if options.verbose:
             print(f"{first + len(cases)} programs, {len(wrong)} of these {len(cases)} failed", file=sys.stderr, flush=True)
@@ -280,7 +320,7 @@ def main():
 
     started, failed = time.monotonic(), 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for failures in pool.map(batch, range(0, options.count, options.batch)):
+        for failures in pool.map(batch, range(options.first, options.first + options.count, options.batch)):
             for case, message in failures:
                 failed += 1
                 report(checker, case, message, options)
@@ -290,6 +330,8 @@ def main():
     largest = max(checker.ratios, default=0.0)
     print(f"{options.count} programs, {failed} failed, {checker.unclear} with choices that depend on rounding, levels "
           f"{' '.join(checker.levels)}, largest difference {largest:.2f} of the allowed one, {time.monotonic() - started:.0f} s")
+    if options.coverage:
+        print(checker.coverage)
     return 1 if failed else 0
 
 

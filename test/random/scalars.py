@@ -2,7 +2,7 @@
 small difference large.
 """
 
-from builder import UNIT, Value
+from builder import LARGEST, UNIT, Value
 
 UNARY, BINARY = [], []
 
@@ -31,13 +31,15 @@ class Scalars:
     def perturbed(self, x, error):
         b, dtype, n = self.b, self.dtype, self.b.fresh()[1:]
         wide, narrow = (f"arith.extf {x} : {dtype} to f64", f"arith.truncf %f{n} : f64 to {dtype}")
-        for text in (f"%x{n} = {wide}", f"%k{n} = arith.constant 12345.678 : f64", f"%p{n} = arith.constant {b.noise:.3f} : f64",
+        for text in (f"%x{n} = {wide}", f"%k{n} = arith.constant 1.2345678e9 : f64", f"%p{n} = arith.constant {b.noise:.3f} : f64",
                      f"%u{n} = arith.constant {error + (UNIT[dtype] if dtype != 'f32' else 0):.3e} : f64",
                      f"%a{n} = arith.mulf %x{n}, %k{n} : f64", f"%b{n} = arith.addf %a{n}, %p{n} : f64", f"%s{n} = math.sin %b{n} : f64",
                      f"%c{n} = arith.mulf %s{n}, %u{n} : f64", f"%d{n} = arith.mulf %c{n}, %x{n} : f64",
                      f"%e{n} = arith.addf %x{n}, %d{n} : f64", f"%i{n} = arith.constant 0x7FF0000000000000 : f64",
                      f"%g{n} = math.absf %x{n} : f64", f"%h{n} = arith.cmpf olt, %g{n}, %i{n} : f64",
-                     f"%f{n} = arith.select %h{n}, %e{n}, %x{n} : f64", f"%y{n} = {narrow}"):
+                     f"%j{n} = arith.select %h{n}, %e{n}, %x{n} : f64", f"%l{n} = arith.constant {LARGEST[dtype]:.9e} : f64",
+                     f"%m{n} = arith.cmpf ogt, %g{n}, %l{n} : f64", f"%o{n} = math.copysign %i{n}, %x{n} : f64",
+                     f"%f{n} = arith.select %m{n}, %o{n}, %j{n} : f64", f"%y{n} = {narrow}"):
             b.line("  " + text)
         return f"%y{n}"
 
