@@ -10,7 +10,7 @@ import sys
 
 COMMENT = {".h": ("//", "/*"), ".cpp": ("//", "/*"), ".c": ("//", "/*"), ".td": ("//",), ".mlir": ("//",), ".sh": ("#",)}
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
-FOLDERS = ("dialect", "passes", "codegen", "runtime", "tools", "examples", "scripts", "test")
+FOLDERS = ("dialect", "passes", "codegen", "runtime", "tools", "examples", "scripts", "bench", "test")
 
 
 def main():

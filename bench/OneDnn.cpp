@@ -1,0 +1,83 @@
+// oneDNN 2 and 3, see OneDnn.h.
+#include "bench/OneDnn.h"
+
+#include <dnnl.hpp>
+#include <omp.h>
+
+namespace moe::bench {
+
+using dnnl::memory;
+
+struct OneDnn::State {
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream{engine};
+  dnnl::matmul product;
+  memory rows, weights, results;
+};
+
+bool OneDnn::uses(TileKind kind) {
+  dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
+  bool narrow = isa == dnnl::cpu_isa::avx2;
+  return narrow == (kind == TileKind::Fma256);
+}
+
+OneDnn::OneDnn(const Problem &problem) : state(std::make_unique<State>()) {
+  const Size &size = problem.size;
+  bool bytes = problem.kind == TileKind::Bytes512;
+  using Type = memory::data_type;
+  Type row = bytes                              ? Type::u8
+             : problem.kind == TileKind::Dot512 ? Type::bf16
+                                                : Type::f32;
+  Type weight = bytes ? Type::s8 : row;
+  memory::dims rowDims = {size.rows, size.inputs};
+  memory::dims weightDims = {size.inputs, size.outputs};
+  int64_t entryBytes = 4 / tilePairing(problem.kind);
+  memory::desc rows(rowDims, row,
+                    memory::dims{problem.rowBytes / entryBytes, 1});
+  memory::desc anyWeights(weightDims, weight, memory::format_tag::any);
+  memory::desc results({size.rows, size.outputs}, bytes ? Type::s32 : Type::f32,
+                       memory::format_tag::ab);
+#if DNNL_VERSION_MAJOR >= 3
+  dnnl::matmul::primitive_desc description(state->engine, rows, anyWeights,
+                                           results);
+#else
+  dnnl::matmul::primitive_desc description(
+      dnnl::matmul::desc(rows, anyWeights, results), state->engine);
+#endif
+  state->product = dnnl::matmul(description);
+  state->rows =
+      memory(rows, state->engine, const_cast<uint8_t *>(problem.rows.data()));
+  state->results = memory(results, state->engine, nullptr);
+  state->weights = memory(description.weights_desc(), state->engine);
+
+  // [N, K]; entries are those that the packed weights have.
+  Type given = bytes ? Type::s8 : Type::f32;
+  memory plain(memory::desc(weightDims, given, memory::format_tag::ba),
+               state->engine);
+  for (int64_t n = 0; n < size.outputs; ++n)
+    for (int64_t k = 0; k < size.inputs; ++k) {
+      int64_t at = n * size.inputs + k;
+      if (bytes)
+        static_cast<int8_t *>(plain.get_data_handle())[at] =
+            problem.entry(n, k);
+      else
+        static_cast<float *>(plain.get_data_handle())[at] =
+            problem.weights[static_cast<size_t>(at)];
+    }
+  omp_set_num_threads(1);
+  dnnl::reorder(plain, state->weights)
+      .execute(state->stream, plain, state->weights);
+  state->stream.wait();
+}
+
+OneDnn::~OneDnn() = default;
+
+void OneDnn::multiply(void *results) {
+  state->results.set_data_handle(results);
+  state->product.execute(state->stream, {{DNNL_ARG_SRC, state->rows},
+                                         {DNNL_ARG_WEIGHTS, state->weights},
+                                         {DNNL_ARG_DST, state->results}});
+  state->stream.wait();
+}
+
+} // namespace moe::bench

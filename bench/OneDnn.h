@@ -1,0 +1,31 @@
+// The same product by oneDNN, with weights in the form that it likes best.
+#ifndef MOE_BENCH_ONEDNN_H
+#define MOE_BENCH_ONEDNN_H
+
+#include "bench/Problem.h"
+
+#include <memory>
+
+namespace moe::bench {
+
+/// Results are f32, or i32 sums of bytes and entries for int8, [M, N].
+class OneDnn {
+public:
+  explicit OneDnn(const Problem &problem);
+  ~OneDnn();
+  OneDnn(const OneDnn &) = delete;
+  OneDnn &operator=(const OneDnn &) = delete;
+
+  /// Whether oneDNN uses just these instructions: $DNNL_MAX_CPU_ISA=AVX2 holds
+  /// it back for the whole process.
+  static bool uses(TileKind kind);
+  void multiply(void *results);
+
+private:
+  struct State;
+  std::unique_ptr<State> state;
+};
+
+} // namespace moe::bench
+
+#endif
