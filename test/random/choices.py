@@ -4,19 +4,21 @@ decisions, so that it can be written down, repeated, and reduced by making decis
 
 
 class Choices:
-    def __init__(self, rng=None, fixed=None, path="", made=None):
-        self.rng, self.fixed, self.path = rng, fixed, path
+    """`fixed`: a whole program; `forced`: single decisions, the others are random."""
+
+    def __init__(self, rng=None, fixed=None, path="", made=None, forced=None):
+        self.rng, self.fixed, self.path, self.forced = rng, fixed, path, forced or {}
         self.made = {} if made is None else made
 
     def at(self, name):
-        return Choices(self.rng, self.fixed, f"{self.path}{name}.", self.made)
+        return Choices(self.rng, self.fixed, f"{self.path}{name}.", self.made, self.forced)
 
     def pick(self, name, options, weights=None):
         key = self.path + name
         if self.fixed is not None:
             index = min(self.fixed.get(key, 0), len(options) - 1)
         else:
-            index = self.rng.choices(range(len(options)), weights)[0]
+            index = self.forced.get(key, self.rng.choices(range(len(options)), weights)[0])
         self.made[key] = index
         return options[index]
 

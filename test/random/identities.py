@@ -7,7 +7,7 @@ from array import array
 
 from builder import Tensor, Value, uniform
 from edits import above, settled
-from generate import combine, dispatch
+from layers import combine, dispatch
 from routers import Router, assign, select, softmax, top
 
 IDENTITIES = []
@@ -218,6 +218,18 @@ def scaled_and_normalized(t):
     s = t.edit(r, f"moe.scale {r.name} by 8.0")
     norm = t.c.pick("norm", ["sum", "lp 2.0"])
     t.same(*(t.edit(v, f"moe.normalize {v.name} by {norm}") for v in (r, s)))
+
+
+@identity
+def softmax_before_or_after(t):
+    """The largest of a softmax, normalised, are the softmax of the largest."""
+    m, k = t.m, min(t.m.experts, t.c.pick("top", [1, 2, 3, 6]))
+    w = m.b.softmax(m.logits)
+    r = m.routing(f"moe.route {w.name} top {k} : {w.type}", f"top {k}")
+    s = m.routing(f"moe.route {m.logits.name} top {k} : {w.type}", f"top {k}")
+    m.b.state(r)
+    r = settled(m, r)
+    t.same(t.edit(r, f"moe.normalize {r.name} by sum"), t.edit(s, f"moe.normalize {s.name} by softmax"))
 
 
 @identity

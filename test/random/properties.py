@@ -6,9 +6,16 @@ import random
 from array import array
 
 from builder import Tensor, Value, to_bytes
-from generate import PROPERTIES, SIZES, Layer, combine, dispatch, property_test, tokens_of
+from edits import edited
+from layers import SIZES, Layer, combine, dispatch, tokens_of
+from routers import Router, make_logits, select
 
-__all__ = ["PROPERTIES"]
+PROPERTIES = []
+
+
+def property_test(function):
+    PROPERTIES.append(function)
+    return function
 
 
 class Swiglu:
@@ -116,15 +123,36 @@ def all_experts_are_a_soft_sum(b, c):
     layer.type = f"!moe.routing<{layer.experts}, top {layer.choices}>"
     m = Swiglu(b, "all", layer, hidden)
     scores, r = m.route(x)
-    total = None
+    agree(b, m.apply(x, r)[0], weighted_sum(b, m, x, scores))
+
+
+def weighted_sum(b, m, x, weights):
+    """The sum over experts of a column of `weights` times the expert on all rows."""
+    total, layer = None, m.layer
     for e in range(layer.experts):
-        # Rows of ones at column e: every element of a token's row is its probability of expert e.
+        # Rows of ones at column e: every element of a token's row is its weight of expert e.
         pick = b.param(f"pick{e}", (layer.width, layer.experts), "f32")
         ones = to_bytes([float(i == e) for _ in range(layer.width) for i in range(layer.experts)], "f32")
         b.tensors[f"{b.function}.pick{e}"] = Tensor(pick.shape, "f32", ones)
-        part = b.binary("arith.mulf", m.dense(x, e), b.linear(scores, pick, "f32"))
+        part = b.binary("arith.mulf", m.dense(x, e), b.linear(weights, pick, "f32"))
         total = part if total is None else b.binary("arith.addf", total, part)
-    agree(b, m.apply(x, r)[0], total)
+    return total
+
+
+@property_test
+def any_routing_is_a_weighted_sum(b, c):
+    """Whatever chose the pairs: the sum over experts of the matrix' column times the expert on all rows. So nothing is dropped."""
+    layer, hidden, x = start(b, c)
+    router = Router(b, c.at("by"), "by", layer.width, x)
+    router.batch, router.experts = True, min(layer.experts, 3)  # no infinite weights: a product with 0 would be NaN
+    layer.experts = router.experts
+    router.logits = make_logits(router)
+    r, _ = select(router, router.logits)
+    r = edited(router, r)
+    layer.choices, layer.type = r.slots or layer.experts, r.type
+    m = Swiglu(b, "any", layer, hidden)
+    g = b.op(f"moe.to_matrix {r.name} : {r.type} -> tensor<?x{layer.experts}xf32>", (None, layer.experts), "f32", 5e-7)
+    agree(b, m.apply(x, r.name)[0], weighted_sum(b, m, x, g))
 
 
 @property_test
@@ -166,3 +194,7 @@ def tokens_in_another_order(b, c):
     # Which rows depend on rounding is known of the keys of x and z, not of the results' rows.
     b.permutable = b.tokens == 0
     agree(b, first, second)
+
+
+def properties(b, c):
+    c.pick("which", PROPERTIES)(b, c)

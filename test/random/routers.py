@@ -11,7 +11,7 @@ from array import array
 from typing import NamedTuple
 
 from builder import Tensor, Value, to_bytes, uniform
-from generate import EXPERTS, SCORES, hard_rows, softmax, tokens_of
+from layers import EXPERTS, SCORES, hard_rows, softmax, tokens_of
 
 LOGITS, SELECTIONS, BATCH_SELECTIONS, FORMULAS = [], [], [], []
 THRESHOLDS = ["0.25", "0.0", "0.5", "-0.5", "1.0", "0.0625"]

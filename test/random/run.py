@@ -29,7 +29,7 @@ import compare
 from coverage import Coverage
 from choices import Choices, reduce
 from data import read_npy, read_records, write_safetensors
-from generate import generate
+from generate import EQUIVALENCES, generate
 
 OPTIMISATIONS = ("moe-fold-softmax-top-k", "moe-fuse-gather", "moe-pair-gate-up", "moe-fuse-epilogue", "moe-fuse-combine")
 LEVELS = {"avx2": "avx2 fma f16c bmi2", "avx512": "avx512f avx512bw avx512dq avx512vl avx512cd", "avx512bf16": "avx512_bf16"}
@@ -112,7 +112,7 @@ class Checker:
     def __init__(self, options, passes, levels):
         self.options, self.passes, self.levels = options, passes, levels
         self.ratios = []  # difference / allowed, of all elements
-        self.unclear = 0
+        self.unclear = self.replayed = 0
         self.coverage = Coverage()
 
     def faulty(self, case, shape, values):
@@ -229,8 +229,9 @@ class Checker:
         bits = []
         for threads in (1, 2):
             outputs = [folder / f"{case.name}.{level}.{i}.{threads}.npy" for i in range(len(case.program.results))]
-            tool("moe-run", artefact, f"--function={case.name}", f"--level={level}", f"--threads={threads}",
-                 f"--weights={folder}/data.safetensors", *inputs, *[f"--output=@{o}" for o in outputs])
+            command = ["moe-run", artefact, f"--function={case.name}", f"--level={level}", f"--threads={threads}",
+                       f"--weights={folder}/data.safetensors", *inputs, *[f"--output=@{o}" for o in outputs]]
+            tool(*command)
             bits.append([read_npy(o) for o in outputs])
         found = {}
         for i, (one, two) in enumerate(zip(*bits)):
@@ -244,6 +245,23 @@ class Checker:
             wrong = compare.compare_equal(expected, first, second, found)
             if wrong:
                 return wrong
+        if self.options.replay and "moe.dispatch" in case.program.text():
+            return self.replay(command, outputs, [b[2] for b in bits[1]], folder)
+        return None
+
+    def replay(self, command, outputs, bits, folder):
+        """A run that is recorded, and one that is told which experts tokens visit, have the bits of a run without either."""
+        for option in ("--routing", "--replay"):
+            try:
+                tool(*command, f"{option}={folder}/routing.npz")
+            except ToolError as error:
+                if "has no routing" in str(error):
+                    return None
+                raise
+            for i, output in enumerate(outputs):
+                if output.read_bytes() != bits[i]:
+                    return f"result {i} has other bits with {option}"
+        self.replayed += 1
         return None
 
 
@@ -291,6 +309,8 @@ def main():
     parser.add_argument("--variants", type=int, default=1 << 30, help="pipelines to try in each batch, besides the whole one")
     parser.add_argument("--fault", help="plant an error in programs whose text has this: it must be found and reduced")
     parser.add_argument("--one-level", action="store_true", help="compile each program for one level, in turns")
+    parser.add_argument("--each", action="store_true", help="program i is the i-th of the equivalences, in turns")
+    parser.add_argument("--replay", action="store_true", help="record the routings of each program and replay them: the same bits")
     parser.add_argument("--twice", action="store_true", help="compile each module twice and compare")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -306,10 +326,14 @@ def main():
             print(case.program.text(), "ok", sep="\n")
         return 1 if wrong else 0
 
+    equivalences = [("", {})]
+    if options.each:
+        equivalences = [(f.__name__, {"program": kind, "which": i}) for kind, functions in EQUIVALENCES.items() for i, f in enumerate(functions)]
+
     def batch(first):
         cases = []
         for i in range(first, min(first + options.batch, options.first + options.count)):
-            choices = Choices(random.Random(f"{options.seed}.{i}"))
+            choices = Choices(random.Random(f"{options.seed}.{i}"), forced=equivalences[i % len(equivalences)][1])
             generate(f"p{i}", f"{options.seed}.{i}", choices)
             cases.append(Case(f"p{i}", f"{options.seed}.{i}", choices.made))
             checker.coverage.add(cases[-1].program.text())
@@ -330,6 +354,10 @@ def main():
     largest = max(checker.ratios, default=0.0)
     print(f"{options.count} programs, {failed} failed, {checker.unclear} with choices that depend on rounding, levels "
           f"{' '.join(checker.levels)}, largest difference {largest:.2f} of the allowed one, {time.monotonic() - started:.0f} s")
+    if options.replay:
+        print(f"{checker.replayed} replayed")
+    for name, _ in equivalences if options.each else []:
+        print(f"{len(range(options.first, options.first + options.count)[::len(equivalences)])} of {name}")
     if options.coverage:
         print(checker.coverage)
     return 1 if failed else 0
