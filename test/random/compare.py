@@ -80,7 +80,9 @@ class Expected:
                 continue
             error = [SAFETY * max(distance(n[e], row[e]) for n in noisy) for e in range(width)]
             order = sorted(range(width), key=lambda e: (row[e] != row[e], -row[e] if row[e] == row[e] else 0, e))
-            for a, b in zip(order[:choices], order[1:choices + 1]):
+            # Neighbours in the order, and all that rounding may make equal to the last one that is chosen.
+            neighbours = list(zip(order[:choices], order[1:choices + 1]))
+            for a, b in neighbours + [(order[choices - 1], e) for e in order[choices + 1:]]:
                 if row[b] != row[b]:
                     break
                 if row[a] == row[b] and all(n[a] == n[b] for n in noisy):
