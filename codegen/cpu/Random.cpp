@@ -1,5 +1,5 @@
-// Random numbers of one row: Philox4x32-10 on vectors, counted by element, then
-// the distribution.
+// Random numbers of one row: Philox4x32-10 on vectors. Uniform ones are exact,
+// normal ones within 2e-7 of their size, Gumbel ones within 7e-8 besides.
 
 #include "codegen/cpu/Rows.h"
 

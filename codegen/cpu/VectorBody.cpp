@@ -3,6 +3,8 @@
 
 #include "codegen/cpu/VectorBody.h"
 
+#include "codegen/cpu/Numbers.h"
+
 #include "dialect/MoeDialect.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -58,73 +60,52 @@ Value convertNumber(OpBuilder &builder, Location loc, Value value,
   return arith::TruncFOp::create(builder, loc, to, value);
 }
 
-namespace {
-/// Formulas of the activations on vectors of f32 or f64.
-struct Formula {
-  OpBuilder &builder;
-  Location loc;
-  Type element;
-  int64_t lanes;
-
-  Value number(double value) const {
-    return splatConstant(builder, loc, element, value, lanes);
+/// The formula of an activation in f32 or f64.
+static Value activate(const Numbers &f, Operation *op, Value x) {
+  auto exp = [&](Value y) { return math::ExpOp::create(f.builder, f.loc, y); };
+  auto relu = [&] {
+    return arith::MaximumFOp::create(f.builder, f.loc, x, f.number(0));
+  };
+  if (isa<SiluOp>(op))
+    return f.div(x, f.add(exp(f.negate(x)), 1));
+  if (isa<SigmoidOp>(op))
+    return f.div(f.number(1), f.add(exp(f.negate(x)), 1));
+  if (isa<Relu2Op>(op))
+    return f.mul(relu(), relu());
+  if (isa<SoftplusOp>(op)) // max(x, 0) + log(1 + exp(-|x|)): no overflow
+    return f.add(relu(), math::Log1pOp::create(f.builder, f.loc,
+                                               exp(f.negate(f.abs(x)))));
+  Value half = f.mul(x, 0.5), bell;
+  if (cast<GeluOp>(op).getForm() == GeluForm::Exact) {
+    bell = math::ErfOp::create(f.builder, f.loc, f.mul(x, 0.70710678118654752));
+  } else {
+    Value cube = f.mul(f.mul(x, x), f.mul(x, 0.044715));
+    bell = math::TanhOp::create(f.builder, f.loc,
+                                f.mul(f.add(x, cube), 0.79788456080286536));
   }
-  Value add(Value a, Value b) const {
-    return arith::AddFOp::create(builder, loc, a, b);
-  }
-  Value mul(Value a, Value b) const {
-    return arith::MulFOp::create(builder, loc, a, b);
-  }
-  Value div(Value a, Value b) const {
-    return arith::DivFOp::create(builder, loc, a, b);
-  }
-  Value exp(Value x) const { return math::ExpOp::create(builder, loc, x); }
-  Value negate(Value x) const { return arith::NegFOp::create(builder, loc, x); }
-  Value relu(Value x) const {
-    return arith::MaximumFOp::create(builder, loc, x, number(0));
-  }
-  Value onePlusExpOfMinus(Value x) const {
-    return add(number(1), exp(negate(x)));
-  }
-
-  Value emit(Operation *op, Value x) const {
-    if (isa<SiluOp>(op))
-      return div(x, onePlusExpOfMinus(x));
-    if (isa<SigmoidOp>(op))
-      return div(number(1), onePlusExpOfMinus(x));
-    if (isa<Relu2Op>(op))
-      return mul(relu(x), relu(x));
-    if (isa<SoftplusOp>(op)) {
-      // max(x, 0) + log(1 + exp(-|x|)) does not overflow.
-      Value distance = math::AbsFOp::create(builder, loc, x);
-      Value rest = math::Log1pOp::create(builder, loc, exp(negate(distance)));
-      return add(relu(x), rest);
-    }
-    Value half = mul(x, number(0.5));
-    if (cast<GeluOp>(op).getForm() == GeluForm::Exact) {
-      Value erf = math::ErfOp::create(builder, loc,
-                                      mul(x, number(0.70710678118654752)));
-      return mul(half, add(number(1), erf));
-    }
-    Value cube = mul(mul(x, x), mul(x, number(0.044715)));
-    Value inner = mul(add(x, cube), number(0.79788456080286536));
-    Value tanh = math::TanhOp::create(builder, loc, inner);
-    return mul(half, add(number(1), tanh));
-  }
-};
-} // namespace
+  return f.mul(half, f.add(bell, 1));
+}
 
 static bool isActivation(Operation *op) {
   return isa<SiluOp, SigmoidOp, Relu2Op, SoftplusOp, GeluOp>(op);
 }
 
+/// What an instruction or VectorMath.h computes.
+static bool isFunction(Operation *op) {
+  return isa<math::AbsFOp, math::AbsIOp, math::Atan2Op, math::CbrtOp,
+             math::CeilOp, math::CopySignOp, math::CosOp, math::ErfOp,
+             math::ErfcOp, math::Exp2Op, math::ExpM1Op, math::ExpOp,
+             math::FPowIOp, math::FloorOp, math::FmaOp, math::Log10Op,
+             math::Log1pOp, math::Log2Op, math::LogOp, math::PowFOp,
+             math::RoundEvenOp, math::RoundOp, math::RsqrtOp, math::SinOp,
+             math::SqrtOp, math::TanhOp, math::TruncOp>(op);
+}
+
 bool worksOnVectors(Operation *op) {
-  if (isActivation(op))
+  if (isActivation(op) || isa<arith::ConstantOp>(op) || isFunction(op))
     return true;
-  StringRef dialect = op->getName().getDialectNamespace();
-  return (dialect == "arith" || dialect == "math") &&
-         (OpTrait::hasElementwiseMappableTraits(op) ||
-          isa<arith::ConstantOp>(op));
+  return isa_and_nonnull<arith::ArithDialect>(op->getDialect()) &&
+         OpTrait::hasElementwiseMappableTraits(op);
 }
 
 bool mayTrap(Operation *op) {
@@ -166,8 +147,8 @@ void emitOnVectors(OpBuilder &builder, Location loc, Operation *op,
     Value x = mapping.lookup(op->getOperand(0));
     Type type = getElementTypeOrSelf(x.getType());
     Type wide = type.isF64() ? type : builder.getF32Type();
-    Value y = Formula{builder, loc, wide, lanes}.emit(
-        op, convertNumber(builder, loc, x, wide));
+    x = convertNumber(builder, loc, x, wide);
+    Value y = activate(Numbers(builder, loc, x), op, x);
     mapping.map(op->getResult(0), convertNumber(builder, loc, y, type));
     return;
   }

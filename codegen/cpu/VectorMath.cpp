@@ -3,7 +3,7 @@
 
 #include "codegen/cpu/VectorMath.h"
 
-#include "codegen/cpu/Trigonometry.h"
+#include "codegen/cpu/Functions.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -68,15 +68,15 @@ struct ExpandMathPass : PassWrapper<ExpandMathPass, OperationPass<>> {
 
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    auto all = [](StringRef) { return true; };
-    // f16 and bf16 are computed in f32, then everything that is a polynomial or
-    // an expression of one. powf is exp(y log x).
+    // f16 and bf16 are computed in f32.
     patterns.add<WidenMath>(&getContext());
+    populateExponentials(patterns);
+    populateLogarithms(patterns);
     populateTrigonometry(patterns);
-    populateMathPolynomialApproximationPatterns(patterns, all);
-    math::populateExpansionPatterns(patterns,
-                                    {"powf", "exp2", "rsqrt", "sinh", "cosh",
-                                     "tan", "asinh", "acosh", "atanh"});
+    // What MLIR computes well enough.
+    populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
+      return name == "math.erf" || name == "math.erfc";
+    });
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

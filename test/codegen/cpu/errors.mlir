@@ -40,6 +40,12 @@ func.func @f(%x: tensor<?x4xf64>) -> tensor<?x4xf64> {
   %e = math.exp %x : tensor<?x4xf64>
   return %e : tensor<?x4xf64>
 }
+//--- function.mlir
+func.func @f(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  // error: 'math.acosh' op cannot be compiled for the CPU
+  %e = math.acosh %x : tensor<?x4xf32>
+  return %e : tensor<?x4xf32>
+}
 //--- moved.mlir
 func.func @f(%x: tensor<?x4xf32>) -> tensor<4xf32> {
   %c0 = arith.constant 0 : index
