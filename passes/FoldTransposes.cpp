@@ -42,6 +42,15 @@ public:
   }
 
 private:
+  static void eraseUnused(linalg::TransposeOp op) {
+    Operation *init = op.getInit().getDefiningOp();
+    if (!op->use_empty())
+      return;
+    op.erase();
+    if (init && isOpTriviallyDead(init))
+      init->erase();
+  }
+
   static void fold(linalg::LinalgOp op, IRRewriter &rewriter) {
     rewriter.setInsertionPoint(op);
     auto generic = dyn_cast<linalg::GenericOp>(op.getOperation());
@@ -58,6 +67,7 @@ private:
         AffineMap &map = maps[input->getOperandNumber()];
         map = throughTranspose(map, transpose);
         input->set(transpose.getInput());
+        eraseUnused(transpose);
       }
     generic.setIndexingMapsAttr(rewriter.getAffineMapArrayAttr(maps));
   }

@@ -97,12 +97,13 @@ std::optional<std::string> compile(const Options &options, ModuleOp module) {
   }
   if (options.emit == "mlir")
     return textOf(module);
-  if (!isGrouped(module)) {
-    PassManager manager(module.getContext());
+  PassManager manager(module.getContext());
+  if (isGrouped(module))
+    manager.addNestedPass<func::FuncOp>(createFoldTransposes());
+  else
     buildMoeToGrouped(manager, options.weightsFormat);
-    if (failed(manager.run(module)))
-      return std::nullopt;
-  }
+  if (failed(manager.run(module)))
+    return std::nullopt;
   if (options.emit == "grouped")
     return textOf(module);
   SmallVector<cpu::Level> levels = chooseLevels(options, module);
