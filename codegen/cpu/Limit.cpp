@@ -88,11 +88,12 @@ struct LimitEmitter {
 
   void sortRows() {
     Ref priority = f.ref(op.getPriority());
-    f.loop(f.constant(0), rows, [&](Value row) {
-      Value number = f.loadScalar(priority, f.rowAddress(priority, row));
-      f.storeScalar(tables.words, row, descendingWord(f, number, row));
-    });
-    emitSort(f, tables.words.memref, tables.other.memref, rows);
+    f.loop(f.constant(0), rows,
+           [&](Value row) { f.storeScalar(tables.words, row, row); });
+    emitSortByNumbers(
+        f, tables.words, tables.other, rows, priority.type, [&](Value row) {
+          return f.loadScalar(priority, f.rowAddress(priority, row));
+        });
   }
 
   /// Whether the id is that of an expert, and a number that surely is one.
@@ -109,32 +110,36 @@ struct LimitEmitter {
         [&](Value row, ValueRange outer) -> SmallVector<Value> {
           return f.fold(f.constant(0), f.constant(slots), outer,
                         [&](Value slot, ValueRange so) -> SmallVector<Value> {
-                          return {addWord(row, slot, so[0])};
+                          return {addPlace(row, slot, so[0])};
                         });
         })[0];
-    emitSort(f, tables.words.memref, tables.other.memref, pairs);
+    bool byWeight = op.getOrder() == Order::Weight;
+    Ref numbers = f.ref(byWeight ? Value(op.getWeights()) : op.getPriority());
+    bool bySlot = byWeight || numbers.rowElements == slots;
+    emitSortByNumbers(
+        f, tables.words, tables.other, pairs, numbers.type, [&](Value pair) {
+          auto [row, slot] = slotOf(pair);
+          Value column = bySlot ? slot : expertAt(row, slot).second;
+          return f.loadScalar(numbers,
+                              f.add(f.rowAddress(numbers, row), column));
+        });
     f.loop(f.constant(0), pairs, [&](Value i) {
-      Value pair = placeOf(f, f.loadScalar(tables.words, i));
-      Value count = f.constant(slots);
-      look(f.div(pair, count),
-           arith::RemUIOp::create(f.builder, f.loc, pair, count));
+      auto [row, slot] = slotOf(placeOf(f, f.loadScalar(tables.words, i)));
+      look(row, slot);
     });
   }
 
-  /// Adds the word of a pair to `count` others, or empties the slot.
-  Value addWord(Value row, Value slot, Value count) {
-    auto [inside, expert] = expertAt(row, slot);
-    Value number;
-    if (op.getOrder() == Order::Weight) {
-      number = f.loadScalar(weights, f.add(f.rowAddress(weights, row), slot));
-    } else {
-      Ref priority = f.ref(op.getPriority());
-      Value column = priority.rowElements == slots ? slot : expert;
-      number =
-          f.loadScalar(priority, f.add(f.rowAddress(priority, row), column));
-    }
-    Value place = f.add(f.mul(row, slots), slot);
-    f.storeScalar(tables.words, count, descendingWord(f, number, place));
+  /// The row and the slot of a place among all pairs.
+  std::pair<Value, Value> slotOf(Value pair) {
+    Value count = f.constant(slots);
+    return {f.div(pair, count),
+            arith::RemUIOp::create(f.builder, f.loc, pair, count)};
+  }
+
+  /// Adds the place of a pair to `count` others, or empties the slot.
+  Value addPlace(Value row, Value slot, Value count) {
+    Value inside = expertAt(row, slot).first;
+    f.storeScalar(tables.words, count, f.add(f.mul(row, slots), slot));
     set(row, slot, zeroOf(kept), f.constant(-1));
     return select(inside, f.add(count, 1), count);
   }

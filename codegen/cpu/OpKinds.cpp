@@ -28,8 +28,9 @@ static bool needsWideMath(Operation *op) {
   if (isa<BroadcastOp, GatherOp, MapOp, RandomOp, ReduceOp, SplitOp, TokensOp,
           grouped::CombineOp, grouped::LoopOp, grouped::TopKOp,
           grouped::SelectOp, grouped::PickOp, grouped::BalanceLossOp,
-          math::AbsFOp, math::CeilOp, math::CopySignOp, math::FloorOp,
-          math::FmaOp, math::RoundEvenOp, math::SqrtOp, math::TruncOp>(op) ||
+          grouped::LimitOp, grouped::TakeOp, grouped::AssignOp, math::AbsFOp,
+          math::CeilOp, math::CopySignOp, math::FloorOp, math::FmaOp,
+          math::RoundEvenOp, math::SqrtOp, math::TruncOp>(op) ||
       !isa_and_nonnull<MoeDialect, grouped::GroupedDialect, math::MathDialect>(
           op->getDialect()))
     return false;

@@ -280,6 +280,33 @@ void emitSort(Frame &f, Value words, Value other, Value count) {
                        ValueRange{words, other, count});
 }
 
+void emitSortByNumbers(Frame &f, const Ref &words, const Ref &other,
+                       Value count, Type number,
+                       llvm::function_ref<Value(Value)> numberAt) {
+  OpBuilder &b = f.builder;
+  Ranking ranking(f, number);
+  unsigned bits = Ranking::rankType(number).getWidth();
+  // The bits [first, first + 32) of a number, flipped so that large ones lead.
+  auto round = [&](unsigned first) {
+    f.loop(f.constant(0), count, [&](Value i) {
+      Value place = placeOf(f, f.loadScalar(words, i));
+      Value rank = ranking.of(numberAt(place));
+      Value order = arith::XOrIOp::create(
+          b, f.loc, rank,
+          integerLike(f, rank, llvm::APInt::getSignedMaxValue(bits)));
+      if (first != 0)
+        order = arith::ShRUIOp::create(
+            b, f.loc, order, integerLike(f, order, llvm::APInt(bits, first)));
+      Value key = convertNumber(b, f.loc, order, b.getI32Type());
+      f.storeScalar(words, i, wordOf(f, key, place));
+    });
+    emitSort(f, words.memref, other.memref, count);
+  };
+  round(0);
+  if (bits > 32)
+    round(32); // stable: the lower halves decide where the upper ones tie
+}
+
 void emitSelect(Frame &f, Value words, Value other, Value count, Value rank) {
   func::FuncOp function = wordFunction(
       f, "moe_select", 2, Selection::kBins,

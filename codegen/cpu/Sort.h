@@ -26,6 +26,12 @@ mlir::Value keyOf(Frame &frame, mlir::Value word);
 void emitSort(Frame &frame, mlir::Value words, mlir::Value other,
               mlir::Value count);
 
+/// Sorts the first `count` words, of which only the places are set, by the
+/// numbers of their places (of type `number`, any float), the largest first.
+void emitSortByNumbers(Frame &frame, const Ref &words, const Ref &other,
+                       mlir::Value count, mlir::Type number,
+                       llvm::function_ref<mlir::Value(mlir::Value)> numberAt);
+
 /// Moves the `rank` first words of that order to the front, unsorted, and the
 /// next one behind them; others are lost. 0 <= rank < count.
 void emitSelect(Frame &frame, mlir::Value words, mlir::Value other,

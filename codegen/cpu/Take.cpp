@@ -58,6 +58,9 @@ struct TakeEmitter {
       });
       team.barrier();
     }
+    if (key.type.isF64())
+      return team.each(f.constant(experts),
+                       [&](Value expert) { takeByWideKeys(expert); });
     team.each(f.constant(experts), [&](Value expert) {
       makeWords(expert);
       if (op.getSegments())
@@ -104,6 +107,40 @@ struct TakeEmitter {
       f.ifThen(full,
                [&] { f.storeScalar(ends, endAt(segment, expert), word); });
       f.storeScalar(taken, segment, f.add(count, 1));
+    });
+  }
+
+  /// Keys whose words do not hold all of them: the expert's column at once.
+  void takeByWideKeys(Value expert) {
+    f.loop(f.constant(0), rows,
+           [&](Value row) { f.storeScalar(tables.words, row, row); });
+    emitSortByNumbers(
+        f, tables.words, tables.other, rows, key.type, [&](Value row) {
+          return f.loadScalar(key, f.add(f.rowAddress(key, row), expert));
+        });
+    if (op.getSegments())
+      f.loop(f.constant(0), get(segments, f.constant(0)), [&](Value segment) {
+        f.storeScalar(taken, segment, f.constant(0));
+      });
+    Value none = splatConstant(f.builder, f.loc, chosen.type, 0, 0);
+    f.loop(f.constant(0), rows, [&](Value i) {
+      Value row = placeOf(f, f.loadScalar(tables.words, i)), count = i;
+      if (op.getSegments()) {
+        Value segment = get(numberOf, row);
+        count = get(taken, segment);
+        f.storeScalar(taken, segment, f.add(count, 1));
+      }
+      Value stays = f.less(count, capacityOf(f, op.getCapacity(), row));
+      Value weight =
+          f.loadScalar(weights, f.add(f.rowAddress(weights, row), expert));
+      weight = convertNumber(f.builder, f.loc, weight, chosen.type);
+      auto select = [&](Value yes, Value no) {
+        return arith::SelectOp::create(f.builder, f.loc, stays, yes, no);
+      };
+      f.storeScalar(chosen, f.add(f.rowAddress(chosen, row), expert),
+                    select(weight, none));
+      f.storeScalar(ids, f.add(f.rowAddress(ids, row), expert),
+                    select(expert, f.constant(-1)));
     });
   }
 

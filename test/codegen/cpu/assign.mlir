@@ -1,7 +1,7 @@
 // grouped.assign on the CPU gives the tokens of the reference: sizes of one token an expert and many, equal scores, few
-// rounds before the quick end, narrow scores, one expert, no tokens, segments in no order.
+// rounds before the quick end, narrow and wide scores, one expert, no tokens, segments in no order.
 // RUN: moe-compile %s --level=avx2 -o %t.so
-// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so five:0,5,40,515 ties:40 one:0,7 -- --expected_rtol=1e-6
+// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so five:0,5,40,515 ties:40 one:0,7 wide:10 -- --expected_rtol=1e-6
 // RUN: moe-compile %s --level=avx512 --emulated -o %t.512.so
 // RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.512.so five:40 -- --expected_rtol=1e-6
 
@@ -75,5 +75,11 @@ func.func @two(%s: tensor<?x2xf32>) -> !i {
 func.func @segments(%s: tensor<?x2xf32>, %seq: tensor<?xi32>) -> (!k, !i) {
   %a, %i = grouped.assign %s by %s epsilon over 50.0 at_least 1.0e-4 rounds 100 segments %seq
       : (tensor<?x2xf32>, tensor<?x2xf32>, tensor<?xi32>) -> (!k, !i)
+  return %a, %i : !k, !i
+}
+
+func.func @wide(%s: tensor<?x5xf64>) -> (!k, !i) {
+  %a, %i = grouped.assign %s by %s epsilon over 50.0 at_least 1.0e-4 rounds 100
+      : (tensor<?x5xf64>, tensor<?x5xf64>) -> (!k, !i)
   return %a, %i : !k, !i
 }

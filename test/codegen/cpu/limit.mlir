@@ -2,7 +2,7 @@
 // segment, next choices, routings with and without slots, no tokens and many.
 // RUN: moe-compile %s --level=avx2 -o %t.so
 // RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so position:0,7,513 choice:1,64,513 weight:0,64:special \
-// RUN:   value:0,64,513:special segments:0,1,7,513:special taken:64:special edges:7:special sizes:0,513 -- --expected_rtol=1e-6
+// RUN:   value:0,64,513:special segments:0,1,7,513:special taken:64:special edges:7:special sizes:0,513 wide:0,64 -- --expected_rtol=1e-6
 // RUN: moe-compile %s --level=avx512 --emulated -o %t.512.so
 // RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.512.so value:64:special segments:64:special -- --expected_rtol=1e-6
 !s = tensor<?x5xf32>
@@ -117,4 +117,20 @@ func.func @sizes(%seq: !n) -> (!n, !n) {
   }
   %l = moe.segment_size %m : !n
   return %n, %l : !n, !n
+}
+
+// Priorities that f32 cannot tell apart.
+func.func @wide(%s: !s, %v: tensor<?xf64>) -> (!i, !i) {
+  %c4 = arith.constant 4 : index
+  %k = moe.map (%x = %v) : (tensor<?xf64>) -> tensor<?xf64> {
+    %tiny = arith.constant 1.0e-12 : f64
+    %one = arith.constant -1.0 : f64
+    %y = arith.mulf %x, %tiny : f64
+    %z = arith.addf %y, %one : f64
+    moe.yield %z : f64
+  }
+  %t, %g = grouped.top_k %s by %s top 3 : !s, !s -> !k, !i
+  %a, %i = grouped.limit %t, %g experts 5 to %c4 order choice by %k : (!k, !i, index, tensor<?xf64>) -> (!k, !i)
+  %b, %j = grouped.limit %t, %g experts 5 to %c4 order value by %k : (!k, !i, index, tensor<?xf64>) -> (!k, !i)
+  return %i, %j : !i, !i
 }
