@@ -40,7 +40,9 @@ private:
     if (!route.isPlainTop())
       return;
     auto softmax = route.getWeights().getDefiningOp<SoftmaxOp>();
+    // Probabilities of 16 bits are often equal where their logits are not.
     if (!softmax || softmax.getReducedDimension() != 1 ||
+        getElementTypeOrSelf(softmax.getType()).getIntOrFloatBitWidth() < 32 ||
         (route.getKey() && route.getKey() != route.getWeights()))
       return;
     SmallVector<NormalizeOp> normalizations;

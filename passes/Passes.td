@@ -42,9 +42,118 @@ def FoldSoftmaxTopK : Pass<"moe-fold-softmax-top-k", "::mlir::func::FuncOp"> {
     %g = moe.route %l top 2 : tensor<?x8xf32> -> !moe.routing<8, top 2>
     %r = moe.normalize %g by softmax : !moe.routing<8, top 2>
     ```
-    `by lp 1.0` is the same as `by sum` here. Nothing is folded where it would be another function: with a key of its own,
-    without renormalisation, with `plus` or `at_least`, or when something else reads the weights.
+    Proof: exp(l_e) is larger for a larger l_e and the softmax divides all of a row by one positive number, so the order is the same; of a
+    chosen expert, (exp(l_e) / S) / (sum of the chosen exp(l_i) / S) = exp(l_e) / sum of the chosen exp(l_i).
+
+    `by lp 1.0` is the same as `by sum` here. Nothing is folded where it would be another function: with a key of its own, with groups,
+    without renormalisation, with `plus` or `at_least`, by another norm, when something else reads the weights, or in bf16 and f16, where
+    many probabilities are equal and their logits are not.
+
+    What floats make of it: weights are equal to rounding. Experts are the same unless two probabilities of a row are one number, by
+    rounding or because both are 0; then the lower number was first before, and the larger logit is after. A row with a NaN or +inf has
+    only NaN as probabilities, so experts 0, 1, ... before, with weights NaN; after, NaN ranks last, and the weights are NaN only
+    if one of the chosen logits is NaN or +inf.
+
+    Not in `moe-to-grouped`, for these rows: what it would save, the exponentials of the experts that are not chosen, is a few vector
+    instructions beside the product that makes the logits.
   }];
+}
+
+def FoldScale : Pass<"moe-fold-scale", "::mlir::func::FuncOp"> {
+  let summary = "constant factors of weights meet in one scale, or cancel";
+  let description = [{
+    A multiplication of T rows of results becomes one of their few weights. Three rewrites, each with its proof:
+
+    * `scale` by a of `scale` by b is `scale` by a b, because (w a) b = w (a b).
+    * `scale` by c before `normalize by sum` or `by lp` disappears, because the sum of c w is c times the sum of w. Not with `plus` or
+      `at_least`, which c does not multiply; not for c = 0, where 0 / 0 is no number; not for c < 0 before `lp`, which takes
+      absolute values; never before `softmax`.
+    * `combine weighted` times c is `combine weighted` by `scale` by c, because c (sum of w f) = sum of (c w) f. Not `unweighted`, which
+      reads no weights; not when the sum itself is needed; not in f64, because weights are f32.
+
+    Before:
+    ```
+    %y = moe.combine %out by %r weighted : tensor<?x64xf32>, !moe.routing<8, top 2>
+    %c = moe.broadcast %factor like %y : f32, tensor<?x64xf32>
+    %z = arith.mulf %y, %c : tensor<?x64xf32>
+    ```
+    After:
+    ```
+    %s = moe.scale %r by 2.5 : !moe.routing<8, top 2>
+    %z = moe.combine %out by %s weighted : tensor<?x64xf32>, !moe.routing<8, top 2>
+    ```
+    Factors that depend on the expert or are known only at run time stay, and so do products that are not normal numbers of f32. Answers
+    are equal to rounding, as long as no product of a weight over- or underflows.
+  }];
+}
+
+def FoldTables : Pass<"moe-fold-tables", "::mlir::func::FuncOp"> {
+  let summary = "what tables say of constant ids is known at compile time, a whole plan included";
+  let description = [{
+    For integers that are constants: `grouped.check_ids`, `moe.gather` and `grouped.plan` are computed, so a routing by a constant table
+    of constant ids (the slots of Soft MoE, or a fixed assignment) becomes a fixed permutation. And a constant table that is looked up
+    to look into another table becomes one table, because A at (B at ids) = (A at B) at ids.
+
+    Before, at level 2:
+    ```
+    %ids = arith.constant dense<[[1], [0], [1]]> : tensor<3x1xi32>
+    %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 2
+        : tensor<3x1xi32> -> tensor<3xi32>, tensor<3xi32>, tensor<3xi32>, tensor<3x1xi32>
+    ```
+    After:
+    ```
+    %offsets = arith.constant dense<[0, 1, 3]> : tensor<3xi32>
+    %tokens = arith.constant dense<[1, 0, 2]> : tensor<3xi32>
+    %slots = arith.constant dense<[1, 0, 2]> : tensor<3xi32>
+    %rows = arith.constant dense<[[1], [0], [2]]> : tensor<3x1xi32>
+    ```
+    Whatever would stop a run stays where it is: an id out of range, an expert twice in a row, an inner table with an entry that is not
+    in the outer one (that entry may never be looked up), a table that is not known. Two tables stay two when one would be larger.
+
+    Not in `moe-to-grouped`: the runtime reports the load of every plan, which a constant does not have.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect", "::moe::MoeDialect"];
+}
+
+def WeighActivations : Pass<"moe-weigh-activations", "::mlir::func::FuncOp"> {
+  let summary = "the weight of a pair multiplies what the expert's last linear reads";
+  let description = [{
+    A linear without bias gives w (D h) = D (w h), so the sum of w (D h) over a token's experts is the sum of D (w h). The expert must end
+    with such a linear in every range. Anything before it, an activation above all, is not linear, so the weight goes no further
+    towards the input: weighing the input is another function (Llama-4), unless the whole expert is one linear.
+
+    Before:
+    ```
+    %out = moe.expert by %r rows(%t = %in) each(%up = %u, %down = %d) : !r, (!x, !u, !d) -> !x {
+      %a = moe.linear %t, %up : (!x, tensor<32x64xf32>) -> !h
+      %h = moe.relu2 %a : !h
+      %f = moe.linear %h, %down : (!h, tensor<64x32xf32>) -> !x
+      moe.yield %f : !x
+    }
+    %y = moe.combine %out by %r weighted : !x, !r
+    ```
+    After:
+    ```
+    %e, %token, %slot, %w = moe.pairs %r : !r -> !i, !i, !i, tensor<?xf32>
+    %n = moe.tokens %w : tensor<?xf32>
+    %column = tensor.expand_shape %w [[0, 1]] output_shape [%n, 1] : tensor<?xf32> into tensor<?x1xf32>
+    %out = moe.expert by %r rows(%t = %in, %wt = %column) each(%up = %u, %down = %d) : ... {
+      %a = moe.linear %t, %up : (!x, tensor<32x64xf32>) -> !h
+      %h = moe.relu2 %a : !h
+      %b = moe.broadcast %wt like %h : tensor<?x1xf32>, !h
+      %hw = arith.mulf %h, %b : !h
+      %f = moe.linear %hw, %down : (!h, tensor<64x32xf32>) -> !x
+      moe.yield %f : !x
+    }
+    %y = moe.combine %out by %r unweighted : !x, !r
+    ```
+    Not with a bias in any range, which the weight multiplies too; not when a range ends with something else, when the rows are read
+    before the sum, or in bf16 and f16, where the product would be rounded once more.
+
+    Not in `moe-to-grouped`: on the CPU a matmul with `combine` multiplies its accumulators by the weight on their way to memory, which
+    costs nothing, and the product by activations would be one more pass over them.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def LowerRouting : Pass<"moe-lower-routing", "::mlir::func::FuncOp"> {

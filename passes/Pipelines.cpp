@@ -38,9 +38,9 @@ void moe::buildNumberedRoutings(OpPassManager &module) {
   // passes below.
   module.addPass(createLiftParams());
   OpPassManager &function = module.nest<func::FuncOp>();
-  // 3. While softmax, route and normalize are still single ops; below they are
+  // 3. While scale, normalize and combine are still single ops; below they are
   // arithmetic.
-  function.addPass(createFoldSoftmaxTopK());
+  function.addPass(createFoldScale());
   // 4. Routings become weights, ids and plans: from here on everything is a
   // tensor.
   function.addPass(createLowerRouting());

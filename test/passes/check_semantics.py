@@ -1,6 +1,6 @@
-"""Runs a model on the f64 interpreter after every pass of moe-to-grouped and fails when an answer changes.
+"""Runs a model on the f64 interpreter after every pass of moe-to-grouped, or of those named, and fails when an answer changes.
 
-usage: check_semantics.py MODEL.mlir
+usage: check_semantics.py MODEL.mlir [PASS...]
 
 Weights are random, by the names and types that --moe-lift-params finds, and so are the inputs of every function, with 13 tokens
 and with none. The answer of the text as written is the expected one of all others.
@@ -67,9 +67,9 @@ def inputs_of(arguments, tokens):
         yield f"--input={'x'.join(map(str, shape))}x{element}" + (f"={values}" if values else "")
 
 
-def stages(model):
+def stages(model, passes):
     """(pass, module) after every pass, on every function."""
-    code, _, dumps = run("moe-opt", "--moe-to-grouped", "--mlir-disable-threading", "--mlir-print-ir-after-all",
+    code, _, dumps = run("moe-opt", *passes, "--mlir-disable-threading", "--mlir-print-ir-after-all",
                          "--mlir-print-ir-module-scope", model)
     if code:
         sys.exit(f"moe-opt fails on {model}:\n{DUMP.split(dumps)[0]}")
@@ -82,7 +82,7 @@ def text_of(function, module):
     return [body.group() for body in BODY.finditer(module) if re.fullmatch(rf"{function}(_prepare\d+)?", body.group(1))]
 
 
-def check(model, scratch):
+def check(model, passes, scratch):
     random.seed(model.name)
     code, lifted, error = run("moe-opt", "--inline", "--moe-lift-params", model)
     if code:
@@ -99,7 +99,7 @@ def check(model, scratch):
             runs.append([function, *options, f"--expected_output=@{first}", *[f"--expected_output=+{first}"] * more,
                          "--expected_atol=1e-11", "--expected_rtol=1e-11"])
     checked, last = 0, {}
-    for name, module in stages(model):
+    for name, module in stages(model, passes):
         stage = scratch / "stage.mlir"
         stage.write_text(module)
         texts = {function: text_of(function, module) for function, *_ in runs}
@@ -116,7 +116,7 @@ def check(model, scratch):
 
 def main():
     with tempfile.TemporaryDirectory(prefix="moe-semantics-") as scratch:
-        return check(pathlib.Path(sys.argv[1]), pathlib.Path(scratch))
+        return check(pathlib.Path(sys.argv[1]), sys.argv[2:] or ["--moe-to-grouped"], pathlib.Path(scratch))
 
 
 sys.exit(main())

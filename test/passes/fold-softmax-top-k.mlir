@@ -1,4 +1,5 @@
 // RUN: moe-opt --split-input-file --moe-fold-softmax-top-k %s | FileCheck %s
+// RUN: %{python} %S/check_softmax_fold.py
 !s = tensor<?x8xf32>
 !r = !moe.routing<8, top 2>
 
@@ -97,6 +98,63 @@ func.func @not_when_weights_are_read(%l: !s) -> (tensor<?x2xf32>, tensor<?x2xf32
 // CHECK:         moe.normalize %{{.*}} by sum
 func.func @not_over_tokens(%l: !s) -> tensor<?x2xf32> {
   %s = moe.softmax %l over 0 : !s
+  %g = moe.route %s top 2 : !s -> !r
+  %r = moe.normalize %g by sum : !r
+  %w = moe.weights %r : !r -> tensor<?x2xf32>
+  return %w : tensor<?x2xf32>
+}
+
+// -----
+!s = tensor<?x8xf32>
+!r = !moe.routing<8, top 2>
+// CHECK-LABEL: func.func @not_with_at_least(
+// CHECK:         moe.softmax
+// CHECK:         moe.normalize %{{.*}} by sum at_least
+func.func @not_with_at_least(%l: !s) -> tensor<?x2xf32> {
+  %s = moe.softmax %l : !s
+  %g = moe.route %s top 2 : !s -> !r
+  %r = moe.normalize %g by sum at_least 1.0e-9 : !r
+  %w = moe.weights %r : !r -> tensor<?x2xf32>
+  return %w : tensor<?x2xf32>
+}
+
+// -----
+!s = tensor<?x8xf32>
+!r = !moe.routing<8, top 2>
+// CHECK-LABEL: func.func @not_by_lp2(
+// CHECK:         moe.softmax
+// CHECK:         moe.normalize %{{.*}} by lp 2.0
+func.func @not_by_lp2(%l: !s) -> tensor<?x2xf32> {
+  %s = moe.softmax %l : !s
+  %g = moe.route %s top 2 : !s -> !r
+  %r = moe.normalize %g by lp 2.0 : !r
+  %w = moe.weights %r : !r -> tensor<?x2xf32>
+  return %w : tensor<?x2xf32>
+}
+
+// -----
+!s = tensor<?x8xf32>
+!r = !moe.routing<8, top 2>
+// Groups are scored by probabilities.
+// CHECK-LABEL: func.func @not_by_groups(
+// CHECK:         moe.softmax
+// CHECK:         moe.normalize %{{.*}} by sum
+func.func @not_by_groups(%l: !s) -> tensor<?x2xf32> {
+  %s = moe.softmax %l : !s
+  %g = moe.route %s groups 4 keep 2 score sum 2 top 2 : !s -> !r
+  %r = moe.normalize %g by sum : !r
+  %w = moe.weights %r : !r -> tensor<?x2xf32>
+  return %w : tensor<?x2xf32>
+}
+
+// -----
+!s = tensor<?x8xbf16>
+!r = !moe.routing<8, top 2>
+// CHECK-LABEL: func.func @not_in_bf16(
+// CHECK:         moe.softmax
+// CHECK:         moe.normalize %{{.*}} by sum
+func.func @not_in_bf16(%l: !s) -> tensor<?x2xf32> {
+  %s = moe.softmax %l : !s
   %g = moe.route %s top 2 : !s -> !r
   %r = moe.normalize %g by sum : !r
   %w = moe.weights %r : !r -> tensor<?x2xf32>

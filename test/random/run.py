@@ -31,7 +31,10 @@ from choices import Choices, reduce
 from data import read_npy, read_records, write_safetensors
 from generate import EQUIVALENCES, generate
 
-OPTIMISATIONS = ("moe-fold-softmax-top-k", "moe-fuse-gather", "moe-pair-gate-up", "moe-fuse-epilogue", "moe-fuse-combine")
+OPTIMISATIONS = ("moe-fold-scale", "moe-fuse-gather", "moe-pair-gate-up", "moe-fuse-epilogue", "moe-fuse-combine")
+# Passes that run alone, and the pass of the pipeline before which they can.
+ALONE = {"moe-fold-softmax-top-k": "moe-lower-routing", "moe-weigh-activations": "moe-lower-routing",
+         "moe-fold-tables": "moe-trace-routings"}
 LEVELS = {"avx2": "avx2 fma f16c bmi2", "avx512": "avx512f avx512bw avx512dq avx512vl avx512cd", "avx512bf16": "avx512_bf16"}
 
 
@@ -89,7 +92,10 @@ def variants(passes, rng):
     cleanups = [i for i, (_, p) in enumerate(passes) if p.startswith(("canonicalize", "cse"))]
     for out in [[i] for i in places] + [places, cleanups, places + cleanups]:
         found.append(("without " + ", ".join(passes[i][1] for i in out), [p for i, p in enumerate(passes) if i not in out]))
-    fusions = [i for i in places if passes[i][1] != "moe-fold-softmax-top-k"]
+    for added, place in ALONE.items():
+        at = passes.index(("func.func", place))
+        found.append(("with " + added, passes[:at] + [("func.func", added)] + passes[at:]))
+    fusions = [i for i in places if passes[i][1] != "moe-fold-scale"]
     shuffled = list(passes)
     for to, source in zip(fusions, rng.sample(fusions, len(fusions))):
         shuffled[to] = passes[source]
