@@ -276,7 +276,7 @@ TEST(BenchTile, EveryTileMultiplies) {
 
 TEST(BenchCeiling, FollowsLevelAndElementType) {
   Ceiling ceiling;
-  ceiling.rates = {1, 2, 3, 6, 11, 12, 13, 16, 4, 5};
+  ceiling.rates = {1, 2, 3, 6, 11, 12, 13, 16, 7, 8, 17, 18, 4, 5};
   auto both = [&](const char *level, Precision precision) {
     return std::pair(ceiling.operations(level, precision),
                      ceiling.tileOperations(level, precision));
@@ -287,6 +287,9 @@ TEST(BenchCeiling, FollowsLevelAndElementType) {
   EXPECT_EQ(both("avx512bf16", Precision::Bf16), std::pair(3.0, 13.0));
   EXPECT_EQ(both("avx512bf16", Precision::Q8), std::pair(6.0, 16.0));
   EXPECT_EQ(both("avx512", Precision::Q8), std::pair(2.0, 12.0));
+  EXPECT_EQ(both("amx", Precision::Bf16), std::pair(7.0, 17.0));
+  EXPECT_EQ(both("amx", Precision::Q4), std::pair(8.0, 18.0));
+  EXPECT_EQ(both("amx", Precision::F32), std::pair(2.0, 12.0));
   EXPECT_EQ(ceiling.bytes(), 5);
   Ceiling other = ceiling;
   other.at(Rate::Fma256) = 3;

@@ -1,6 +1,8 @@
 // The measuring loops, see Ceiling.h.
 #include "tools/bench/Ceiling.h"
+#include "runtime/Cpu.h"
 #include "runtime/Failure.h"
+#include "tools/bench/MatrixTile.h"
 #include "tools/bench/Tile.h"
 
 #include <algorithm>
@@ -164,25 +166,38 @@ double tileRate(int threads, TileKind kind, uint8_t *memory, int64_t slice) {
 }
 } // namespace
 
-double Ceiling::operations(std::string_view level, Precision precision) const {
+/// Which rate code of this level and precision has in registers, and in tiles.
+static std::pair<Rate, Rate> ratesOf(std::string_view level,
+                                     Precision precision) {
+  bool bf16 = precision == Precision::Bf16;
+  bool bytes = isQuantized(precision);
   if (level == "avx2")
-    return at(Rate::Fma256);
-  if (level == "avx512bf16" && precision == Precision::Bf16)
-    return std::max(at(Rate::Dot512), at(Rate::Fma512));
-  if (level == "avx512bf16" && isQuantized(precision))
-    return at(Rate::Bytes512);
-  return at(Rate::Fma512);
+    return {Rate::Fma256, Rate::TileFma256};
+  if (level == "amx" && bf16)
+    return {Rate::Matrix, Rate::TileMatrix};
+  if (level == "amx" && bytes)
+    return {Rate::MatrixBytes, Rate::TileMatrixBytes};
+  if (level == "avx512bf16" && bf16)
+    return {Rate::Dot512, Rate::TileDot512};
+  if (level == "avx512bf16" && bytes)
+    return {Rate::Bytes512, Rate::TileBytes512};
+  return {Rate::Fma512, Rate::TileFma512};
+}
+
+double Ceiling::operations(std::string_view level, Precision precision) const {
+  double rate = at(ratesOf(level, precision).first);
+  // There are CPUs whose f32 multiply-adds are faster than bf16 dot products.
+  return precision == Precision::Bf16 && level == "avx512bf16"
+             ? std::max(rate, at(Rate::Fma512))
+             : rate;
 }
 
 double Ceiling::tileOperations(std::string_view level,
                                Precision precision) const {
-  if (level == "avx2")
-    return at(Rate::TileFma256);
-  if (level == "avx512bf16" && precision == Precision::Bf16)
-    return std::max(at(Rate::TileDot512), at(Rate::TileFma512));
-  if (level == "avx512bf16" && isQuantized(precision))
-    return at(Rate::TileBytes512);
-  return at(Rate::TileFma512);
+  double rate = at(ratesOf(level, precision).second);
+  return precision == Precision::Bf16 && level == "avx512bf16"
+             ? std::max(rate, at(Rate::TileFma512))
+             : rate;
 }
 
 double Ceiling::bytes() const {
@@ -194,6 +209,32 @@ Ceiling between(const Ceiling &before, const Ceiling &after) {
   for (size_t i = 0; i < mean.rates.size(); ++i)
     mean.rates[i] = (before.rates[i] + after.rates[i]) / 2;
   return mean;
+}
+
+/// With `fromL2`, rows of 1 KiB lie in L1 and four panels of 64 KiB in L2.
+static double matrixRate(int threads, MatrixKind kind, bool fromL2,
+                         uint8_t *memory, int64_t slice) {
+  constexpr int64_t blocks = 16;
+  constexpr int64_t passes = 2000;
+  constexpr int64_t rowBytes = blocks * 64 + 64;
+  constexpr int64_t panelBytes = blocks * 4096;
+  double seconds = timeOnAll(threads, [&](int thread) {
+    const uint8_t *rows = memory + thread * slice;
+    const uint8_t *panels = rows + (matrixRows * rowBytes + 4095) / 4096 * 4096;
+    alignas(64) float sums[matrixRows * matrixColumns];
+    beginMatrixTiles();
+    if (!fromL2)
+      repeatMatrixTiles(kind, blocks * passes, sums, matrixColumns);
+    // Four panels of 64 KiB in turn, of each both halves of its columns.
+    for (int64_t pass = 0; fromL2 && pass < passes; ++pass)
+      multiplyMatrixTiles(kind, rows, rowBytes,
+                          panels + pass / 2 % 4 * panelBytes + pass % 2 * 128,
+                          blocks, sums, matrixColumns);
+    endMatrixTiles();
+    floatSink = sums[0];
+  });
+  return static_cast<double>(threads * passes * blocks) *
+         static_cast<double>(matrixOperations(kind)) / seconds * 1e-9;
 }
 
 CeilingMeter::CeilingMeter()
@@ -236,6 +277,17 @@ Ceiling CeilingMeter::measure(int threads) {
     ceiling.at(Rate::Bytes512) =
         operationRate(threads, dotBytes512, fmaSteps / 2 * 24 * 64 * 2);
     ceiling.at(Rate::TileBytes512) = tile(TileKind::Bytes512);
+  }
+  // Asking also gets leave to use the tile registers.
+  std::vector<std::string_view> levels = moert::supportedLevels();
+  if (std::ranges::find(levels, "amx") != levels.end()) {
+    auto matrix = [&](MatrixKind kind, bool fromL2) {
+      return matrixRate(threads, kind, fromL2, memory.data(), slice);
+    };
+    ceiling.at(Rate::Matrix) = matrix(MatrixKind::Bf16, false);
+    ceiling.at(Rate::MatrixBytes) = matrix(MatrixKind::Bytes, false);
+    ceiling.at(Rate::TileMatrix) = matrix(MatrixKind::Bf16, true);
+    ceiling.at(Rate::TileMatrixBytes) = matrix(MatrixKind::Bytes, true);
   }
   ceiling.at(Rate::Stream1) = readRate(1);
   ceiling.at(Rate::Stream8) = readRate(8);

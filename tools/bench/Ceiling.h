@@ -21,10 +21,14 @@ enum class Rate {
   TileFma512,   //
   TileDot512,   //
   TileBytes512, //
-  Stream1,      // memory, one sequential stream a thread
-  Stream8,      // memory, eight streams a thread
+  Matrix,       // AMX tdpbf16ps, 2 x 2 tile registers of sums
+  MatrixBytes,  // AMX tdpbusd
+  TileMatrix,   // the same with 32 rows from L1 and a panel from L2
+  TileMatrixBytes,
+  Stream1, // memory, one sequential stream a thread
+  Stream8, // memory, eight streams a thread
 };
-constexpr size_t rateCount = 10;
+constexpr size_t rateCount = 14;
 
 /// 10^9 operations or bytes a second, all threads together; 0 where the CPU
 /// lacks the instructions.
