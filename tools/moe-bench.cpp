@@ -166,6 +166,11 @@ int main(int argc, char **argv) {
   app.add_option("--seconds", options.measure.seconds, "length of a sample")
       ->check(CLI::Range(0.0, 60.0))
       ->capture_default_str();
+  app.add_option("--retries", options.measure.retries,
+                 "of a sample around which multiply-adds are slower than 88 % "
+                 "of the fastest seen")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
   app.add_option("--compiler", options.layer.compiler, "which moe-compile");
   app.add_option("-o", options.format, "md, csv, json, jsonl or gbench")
       ->capture_default_str();

@@ -86,6 +86,20 @@ Result summarise(const Layer &layer, const Batch &batch,
   result.samples = std::move(samples);
   return result;
 }
+
+/// Whether multiply-adds were much slower around a sample than they can be:
+/// others used the processor. The rate of memory says nothing, since it changes
+/// for minutes.
+bool isDisturbed(const Layer &layer, std::initializer_list<Ceiling> around,
+                 std::span<const Ceiling> all) {
+  auto rate = [&](const Ceiling &ceiling) {
+    return ceiling.threads == layer.threads()
+               ? ceiling.operations(layer.level(), layer.precision())
+               : 0;
+  };
+  double best = rate(std::ranges::max(all, {}, rate));
+  return rate(std::ranges::min(around, {}, rate)) < 0.88 * best;
+}
 } // namespace
 
 Spread spreadOf(std::vector<double> values) {
@@ -122,16 +136,21 @@ measureLayer(const Layer &layer, std::span<const int64_t> tokens,
         });
       };
       Sample sample{};
-      Times whole = times(Part::Layer, options.seconds);
-      sample.seconds = whole.seconds;
-      sample.processor = whole.processor;
-      if (!layer.remarks().empty())
-        sample.narrow = times(Part::Narrow, options.seconds).seconds;
-      Ceiling after = measureCeiling();
-      sample.around = between(before, after);
+      for (int retry = 0;; ++retry) {
+        Times whole = times(Part::Layer, options.seconds);
+        sample.seconds = whole.seconds;
+        sample.processor = whole.processor;
+        if (!layer.remarks().empty())
+          sample.narrow = times(Part::Narrow, options.seconds).seconds;
+        Ceiling after = measureCeiling();
+        sample.around = between(before, after);
+        bool disturbed = isDisturbed(layer, {before, after}, ceilings);
+        before = after;
+        if (!disturbed || retry == options.retries)
+          break;
+      }
       sample.routing = times(Part::Routing, 0).seconds;
       samples[i].push_back(sample);
-      before = after;
       progress(++done, total);
     }
   }

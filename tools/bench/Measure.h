@@ -70,6 +70,7 @@ struct Result {
 struct MeasureOptions {
   int rounds = 5;
   double seconds = 0.2; // of one sample, at least; and at least 3 calls
+  int retries = 3;      // of a sample that other programs disturb
 };
 
 /// Every number of tokens with every traffic. `progress` is told samples done
