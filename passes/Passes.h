@@ -20,7 +20,7 @@ void registerDialects(mlir::DialectRegistry &registry);
 /// and moe-interpret speak in the same way.
 void buildNumberedRoutings(mlir::OpPassManager &module);
 /// The phase moe-to-grouped, level 1 to level 2: a manager of modules.
-/// `weightsFormat`: q8, q4, or empty for weights as the model has them.
+/// `weightsFormat`: q8, q4, q4z, or empty for weights as the model has them.
 void buildMoeToGrouped(mlir::OpPassManager &module,
                        llvm::StringRef weightsFormat = "");
 /// Registers the named phases of Pipelines.cpp for moe-opt.

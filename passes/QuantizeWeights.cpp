@@ -31,15 +31,17 @@ public:
   using QuantizeWeightsBase::QuantizeWeightsBase;
 
   LogicalResult initialize(MLIRContext *context) override {
-    if (format != "q8" && format != "q4")
+    if (format != "q8" && format != "q4" && format != "q4z")
       return emitError(UnknownLoc::get(context))
              << "quantises weights to '" << format
-             << "', expected 'q8' or 'q4'";
+             << "', expected 'q8', 'q4' or 'q4z'";
     return success();
   }
 
   void runOnOperation() override {
-    unsigned bits = format == "q4" ? 4 : 8;
+    auto entry = IntegerType::get(&getContext(), format == "q8" ? 8 : 4,
+                                  format == "q4z" ? IntegerType::Unsigned
+                                                  : IntegerType::Signless);
     getOperation().walk([&](grouped::PackOp pack) {
       bool ofExperts = llvm::all_of(pack->getUsers(), [](Operation *user) {
         auto matmul = dyn_cast<grouped::MatmulOp>(user);
@@ -53,8 +55,7 @@ public:
         return;
       grouped::PackedType type = pack.getPacked().getType();
       pack.getPacked().setType(grouped::PackedType::get(
-          type.getContext(), type.getShape(),
-          IntegerType::get(type.getContext(), bits), type.getWeights()));
+          type.getContext(), type.getShape(), entry, type.getWeights()));
     });
   }
 };

@@ -11,13 +11,19 @@
 namespace moert {
 
 namespace {
-constexpr std::string_view levels[] = {"avx2", "avx512", "avx512bf16", "amx"};
+constexpr std::string_view levels[] = {"avx2", "avxvnni", "avx512",
+                                       "avx512bf16", "amx"};
 
 template <typename Names> std::string joined(const Names &names) {
   std::string text;
   for (const auto &name : names)
     text += fmt::format("{}{}", text.empty() ? "" : ", ", quote(name));
   return text.empty() ? "none" : text;
+}
+
+bool supportsAvxVnni() {
+  unsigned a, b, c, d;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
 }
 
 /// Tiles of bf16 and of bytes, if the system saves the tile registers and lets
@@ -54,12 +60,14 @@ std::vector<std::string_view> supportedLevels() {
   std::vector<std::string_view> found;
   if (avx2)
     found.push_back(levels[0]);
-  if (avx512)
+  if (avx2 && supportsAvxVnni())
     found.push_back(levels[1]);
-  if (avx512bf16)
+  if (avx512)
     found.push_back(levels[2]);
-  if (avx512bf16 && supportsAmx())
+  if (avx512bf16)
     found.push_back(levels[3]);
+  if (avx512bf16 && supportsAmx())
+    found.push_back(levels[4]);
   return found;
 }
 

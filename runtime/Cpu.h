@@ -10,10 +10,11 @@
 
 namespace moert {
 
-/// Levels that this CPU and system support, lowest first: "avx2", "avx512",
-/// "avx512bf16", "amx".
+/// Levels that this CPU and system support, lowest first: "avx2", "avxvnni",
+/// "avx512", "avx512bf16", "amx".
 ///   avx2        AVX2, FMA, F16C, BMI2: x86-64-v3
-///   avx512      and AVX-512 F, BW, DQ, VL, CD: x86-64-v4
+///   avxvnni     and AVX-VNNI
+///   avx512      AVX2 and AVX-512 F, BW, DQ, VL, CD: x86-64-v4
 ///   avx512bf16  and AVX-512-BF16, VNNI
 ///   amx         and AMX-TILE, BF16, INT8, which are requested from the system
 std::vector<std::string_view> supportedLevels();

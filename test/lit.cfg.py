@@ -32,6 +32,7 @@ config.substitutions += [
 # MOE_CPU levels this machine can run (the same sets as in runtime/): tests say REQUIRES: avx512.
 LEVELS = {
     "avx2": "avx2 fma f16c bmi2",
+    "avxvnni": "avx2 fma f16c bmi2 avx_vnni",
     "avx512": "avx2 fma f16c bmi2 avx512f avx512bw avx512dq avx512vl avx512cd",
     "avx512bf16": "avx2 fma f16c bmi2 avx512f avx512bw avx512dq avx512vl avx512cd avx512_bf16 avx512_vnni",
     "amx": "avx2 fma f16c bmi2 avx512f avx512bw avx512dq avx512vl avx512cd avx512_bf16 avx512_vnni amx_tile amx_bf16 amx_int8",

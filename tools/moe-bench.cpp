@@ -62,7 +62,8 @@ void print(const std::string &text) {
 
 /// --level, or else $MOE_CPU, or else the best of this CPU.
 std::string levelOf(const std::string &option) {
-  static const std::string all[] = {"avx2", "avx512", "avx512bf16", "amx"};
+  static const std::string all[] = {"avx2", "avxvnni", "avx512", "avx512bf16",
+                                    "amx"};
   const char *variable = std::getenv("MOE_CPU");
   std::optional<std::string_view> wanted;
   if (!option.empty())
@@ -159,7 +160,7 @@ int main(int argc, char **argv) {
                "time, limit and code of each product");
   app.add_option(
       "--level", options.layer.level,
-      "avx2, avx512, avx512bf16 or amx (default: $MOE_CPU, or best)");
+      "avx2, avxvnni, avx512, avx512bf16 or amx (default: $MOE_CPU, or best)");
   app.add_option("--rounds", options.measure.rounds, "samples of each batch")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

@@ -33,8 +33,8 @@ Usage: moe-run MODEL.so|MODEL.mlir [options]       (.mlir: compiled first, cache
   --output_max_element_count=N  elements printed of a result (1024)
   --device=cpu             where to run
   --threads=N              0: all of this machine (default)
-  --weights-format=q8|q4   experts' weights of a .mlir model as 8- or 4-bit entries
-  --level=LEVEL            avx2, avx512, avx512bf16 or amx (default $MOE_CPU, else best)
+  --weights-format=FORMAT  q8, q4 or q4z: experts' weights of a .mlir model as 8- or 4-bit entries
+  --level=LEVEL            avx2, avxvnni, avx512, avx512bf16 or amx (default $MOE_CPU, else best)
   --stats                  load of every expert as bars, and time per token
   --routing=FILE           writes the experts that tokens chose in every routing,
                            and their weights, as .npz or .jsonl
@@ -308,7 +308,7 @@ int main(int argc, char **argv) {
     app.add_option("--device", options.device);
     app.add_option("--level", options.level);
     app.add_option("--weights-format", options.weightsFormat)
-        ->check(CLI::IsMember({"q8", "q4"}));
+        ->check(CLI::IsMember({"q8", "q4", "q4z"}));
     app.add_option("--threads", options.threads)->check(CLI::Range(0, 4096));
   };
   return runCommand("moe-run", help, argc, argv, options, addOptions,

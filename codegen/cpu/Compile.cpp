@@ -66,16 +66,23 @@ OwningOpRef<ModuleOp> emitLevel(ModuleOp grouped, const Level &level) {
   return module;
 }
 
+/// Whether a product takes other code than on the level below.
+static bool isUsefulFor(const Level &level, grouped::MatmulOp op) {
+  PackedLayout layout = packedLayout(op.getWeights().getType(), level);
+  if (level.matrixRows != 0)
+    return hasMatrixForm(layout, op.getInput().getType());
+  return level.bf16Dot || !level.int8Dot || layout.isQuantized();
+}
+
 SmallVector<Level> usefulLevels(ModuleOp grouped) {
   SmallVector<Level> useful;
   for (const Level &level : levels()) {
-    auto hasTiles = [&](grouped::MatmulOp op) {
-      return hasMatrixForm(packedLayout(op.getWeights().getType(), level),
-                           op.getInput().getType())
-                 ? WalkResult::interrupt()
-                 : WalkResult::advance();
-    };
-    if (level.matrixRows == 0 || grouped.walk(hasTiles).wasInterrupted())
+    bool special = level.matrixRows != 0 || (level.int8Dot && !level.bf16Dot);
+    WalkResult walk = grouped.walk([&](grouped::MatmulOp op) {
+      return isUsefulFor(level, op) ? WalkResult::interrupt()
+                                    : WalkResult::advance();
+    });
+    if (!special || walk.wasInterrupted())
       useful.push_back(level);
   }
   return useful;

@@ -17,8 +17,8 @@ void registerCompilation(mlir::DialectRegistry &registry);
 mlir::OwningOpRef<mlir::ModuleOp> emitLevel(mlir::ModuleOp grouped,
                                             const Level &level);
 
-/// The levels that do something for the model: all but amx where no product
-/// has a matrix form.
+/// The levels that do something for the model: all but amx where no product has
+/// a matrix form, and avxvnni where no weights are quantised.
 llvm::SmallVector<Level> usefulLevels(mlir::ModuleOp grouped);
 
 /// LLVM IR, assembly or the object of one level.

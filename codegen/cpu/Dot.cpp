@@ -58,7 +58,9 @@ Value emitDot(OpBuilder &builder, Location loc, const Level &level,
         .getResult(0);
   };
   if (family == Family::Int8Dot)
-    return call("llvm.x86.avx512.vpdpbusd.512", {sum, row, weights});
+    return call(level.lanes == 16 ? "llvm.x86.avx512.vpdpbusd.512"
+                                  : "llvm.x86.avx512.vpdpbusd.256",
+                {sum, row, weights});
   Value products = call(level.lanes == 16 ? "llvm.x86.avx512.pmaddw.d.512"
                                           : "llvm.x86.avx2.pmadd.wd",
                         {row, weights});

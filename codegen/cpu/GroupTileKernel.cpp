@@ -43,7 +43,7 @@ private:
     return vector::LoadOp::create(
         builder, loc, vectorOf(count, builder.getI8Type()), packed, offset);
   }
-  std::pair<Value, Value> unpack(Value bytes);
+  std::pair<Value, Value> unpack(Value bytes, Value zeroPoints);
   void emitVector(Value start, Value k, int64_t vector,
                   MutableArrayRef<Value> sums);
 
@@ -59,8 +59,10 @@ private:
 
 } // namespace
 
-/// The entries in the low and in the high halves of bytes.
-std::pair<Value, Value> GroupTileEmitter::unpack(Value bytes) {
+/// The entries in the low and in the high halves of bytes. `zeroPoints`: null
+/// for 8.
+std::pair<Value, Value> GroupTileEmitter::unpack(Value bytes,
+                                                 Value zeroPoints) {
   auto type = cast<VectorType>(bytes.getType());
   // Shifts exist for 16 bits and more: what comes from the neighbour is masked.
   auto wide = vectorOf(type.getDimSize(0) / 2, builder.getI16Type());
@@ -72,7 +74,8 @@ std::pair<Value, Value> GroupTileEmitter::unpack(Value bytes) {
   };
   auto centre = [&](Value nibbles) -> Value {
     Value low = arith::AndIOp::create(builder, loc, nibbles, splat(type, 0x0f));
-    Value entries = arith::SubIOp::create(builder, loc, low, splat(type, 8));
+    Value entries = arith::SubIOp::create(
+        builder, loc, low, zeroPoints ? zeroPoints : splat(type, 8));
     if (layout.level.int8Dot)
       return entries;
     return arith::ExtSIOp::create(builder, loc,
@@ -94,6 +97,16 @@ void GroupTileEmitter::emitVector(Value start, Value k, int64_t vector,
   Value none =
       arith::ConstantOp::create(builder, loc, builder.getZeroAttr(integers));
   SmallVector<Value> inner(rows.size(), none);
+  Value zeroPoints;
+  if (layout.hasZeroPoints()) {
+    Value each = bytesAt(
+        add(start, constant(layout.zeroPointsOffset() + vector * lanes)),
+        lanes);
+    SmallVector<int64_t> repeat;
+    for (int64_t i = 0; i < bytes; ++i)
+      repeat.push_back(i / pairing);
+    zeroPoints = vector::ShuffleOp::create(builder, loc, each, each, repeat);
+  }
   for (int64_t i = 0; i < half; i += pairing) {
     // Without order LLVM loads and unpacks the whole group first and spills.
     if (layout.level.emulated)
@@ -101,7 +114,7 @@ void GroupTileEmitter::emitVector(Value start, Value k, int64_t vector,
     else
       emitFence(builder, loc, inner);
     Value at = add(start, constant((vector * half + i) * lanes));
-    auto [low, high] = unpack(bytesAt(at, bytes));
+    auto [low, high] = unpack(bytesAt(at, bytes), zeroPoints);
     auto multiply = [&](Value from, Value weights) {
       for (auto [row, sum] : llvm::zip_equal(rows, inner))
         sum = emitDot(

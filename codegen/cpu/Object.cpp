@@ -53,6 +53,7 @@ static LogicalResult checkFeatures(ModuleOp module, const Level &level,
                                    const llvm::TargetMachine &machine) {
   static constexpr std::pair<StringRef, StringRef> kNeeds[] = {
       {"llvm.x86.avx512bf16.", "+avx512bf16"},
+      {"llvm.x86.avx512.vpdpbusd.256", "+avxvnni"},
       {"llvm.x86.avx512.", "+avx512f"},
       {"llvm.x86.avx2.", "+avx2"},
       {"llvm.x86.avx.", "+avx"},

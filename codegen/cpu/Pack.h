@@ -39,6 +39,10 @@ namespace moe::cpu {
 ///   the group, [vectors][lanes]
 ///
 /// and for Int8Dot 128 times the f32 sum of every column at the end.
+///
+/// ui4 has a zero point z beside each scale = (largest - smallest weight) / 15,
+/// of weights and 0: halves hold the input plus z instead of 8, and a byte z
+/// for each column follows the scales of a group.
 struct PackedLayout {
   int64_t experts = 0;
   int64_t outputs = 0; // N of every weight
@@ -61,12 +65,18 @@ struct PackedLayout {
     return level.matrixRows != 0 && (element.isBF16() || element.isInteger(8));
   }
   static constexpr int64_t kTileSteps = 16;
-  /// i4, which has a scale for each group of inputs.
+  /// i4 and ui4, which have a scale for each group of inputs.
   bool hasGroups() const { return element.isInteger(4); }
+  bool hasZeroPoints() const { return element.isUnsignedInteger(4); }
   static constexpr int64_t kGroup = 32;
   int64_t groups() const { return (inputs + kGroup - 1) / kGroup; }
-  /// Of one group: its entries, then its scales.
-  int64_t groupBytes() const { return groupScalesOffset() + 2 * columns(); }
+  /// Of one group: its entries, its scales, then its zero points.
+  int64_t groupBytes() const {
+    return zeroPointsOffset() + (hasZeroPoints() ? columns() : 0);
+  }
+  int64_t zeroPointsOffset() const {
+    return groupScalesOffset() + 2 * columns();
+  }
   int64_t groupScalesOffset() const { return kGroup / 2 * columns(); }
   /// Columns of a panel, all weights together.
   int64_t columns() const { return vectors() * level.lanes; }

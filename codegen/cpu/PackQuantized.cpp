@@ -76,6 +76,12 @@ private:
   Value storeBlocks(const Column &column, Value inverse);
   void storeTrailer(const Column &column, int64_t offset, Value number);
   Value entriesOf(const Column &column, Value k, int64_t count);
+  /// `zeroPoint`: an f32, or null for formats without.
+  struct GroupScale {
+    Value scale, inverse, zeroPoint;
+  };
+  GroupScale symmetricRangeOf(ValueRange parts);
+  GroupScale rangeOf(ValueRange parts);
   void emitGroups(const Column &column);
   Value emitGroup(const Column &column, Value group, int64_t count);
   void emitColumn(const Column &column);
@@ -270,7 +276,42 @@ Value QuantizedPacker::entriesOf(const Column &column, Value k, int64_t count) {
   return block;
 }
 
+/// Of numbers that are quantised alike in either sign.
+QuantizedPacker::GroupScale
+QuantizedPacker::symmetricRangeOf(ValueRange parts) {
+  Value most;
+  for (Value numbers : parts) {
+    Value largest = vector::ReductionOp::create(
+        builder, loc, vector::CombiningKind::MAXIMUMF,
+        math::AbsFOp::create(builder, loc, numbers));
+    most =
+        most ? arith::MaximumFOp::create(builder, loc, most, largest) : largest;
+  }
+  auto [scale, inverse] = groupScale(builder, loc, most);
+  return {scale, inverse, Value()};
+}
+
+/// Of numbers from the smallest to the largest, 0 among them.
+QuantizedPacker::GroupScale QuantizedPacker::rangeOf(ValueRange parts) {
+  Value low = zero(), high = low;
+  for (Value numbers : parts) {
+    low = arith::MinimumFOp::create(
+        builder, loc, low,
+        vector::ReductionOp::create(builder, loc,
+                                    vector::CombiningKind::MINIMUMF, numbers));
+    high = arith::MaximumFOp::create(
+        builder, loc, high,
+        vector::ReductionOp::create(builder, loc,
+                                    vector::CombiningKind::MAXIMUMF, numbers));
+  }
+  auto [scale, inverse] =
+      groupScale(builder, loc, arith::SubFOp::create(builder, loc, high, low),
+                 kNibbleSteps);
+  return {scale, inverse, zeroPoint(builder, loc, low, inverse)};
+}
+
 /// A group of which `count` inputs exist. Returns scale * sum of its entries.
+/// Its zero point is 8, and stored only if the format has others.
 Value QuantizedPacker::emitGroup(const Column &column, Value group,
                                  int64_t count) {
   int64_t pairing = layout.pairing(), half = PackedLayout::kGroup / 2;
@@ -279,29 +320,44 @@ Value QuantizedPacker::emitGroup(const Column &column, Value group,
   SmallVector<Value> halves = {entriesOf(column, k, std::min(count, half)),
                                entriesOf(column, add(k, constant(half)),
                                          std::max<int64_t>(count - half, 0))};
-  Value most;
-  for (Value numbers : halves) {
-    Value largest = vector::ReductionOp::create(
-        builder, loc, vector::CombiningKind::MAXIMUMF,
-        math::AbsFOp::create(builder, loc, numbers));
-    most =
-        most ? arith::MaximumFOp::create(builder, loc, most, largest) : largest;
+  GroupScale range =
+      layout.hasZeroPoints() ? rangeOf(halves) : symmetricRangeOf(halves);
+  Value scale = range.scale;
+  auto spread = [&](Value number) -> Value {
+    return vector::BroadcastOp::create(builder, loc,
+                                       blockOf(builder.getF32Type()), number);
+  };
+  Value inverses = spread(range.inverse), low, high;
+  if (range.zeroPoint) {
+    low = spread(arith::NegFOp::create(builder, loc, range.zeroPoint));
+    high = spread(arith::SubFOp::create(
+        builder, loc,
+        arith::ConstantOp::create(builder, loc,
+                                  builder.getF32FloatAttr(kNibbleSteps)),
+        range.zeroPoint));
   }
-  auto [scale, inverse] = groupScale(builder, loc, most);
-  Value inverses = vector::BroadcastOp::create(
-      builder, loc, blockOf(builder.getF32Type()), inverse);
   auto splat = [&](int64_t value) -> Value {
     return arith::ConstantOp::create(
         builder, loc,
         DenseElementsAttr::get(blockOf(i32), builder.getI32IntegerAttr(value)));
   };
-  Value sum, nibbles;
+  Value zeroPoint, sum, nibbles;
+  if (range.zeroPoint)
+    zeroPoint = arith::FPToSIOp::create(builder, loc, i32, range.zeroPoint);
   for (auto [number, numbers] : llvm::enumerate(halves)) {
-    Value entries = quantize(builder, loc, numbers, inverses, kLargestNibble);
+    Value entries =
+        range.zeroPoint
+            ? quantize(builder, loc, numbers, inverses, low, high)
+            : quantize(builder, loc, numbers, inverses, kLargestNibble);
     Value part = vector::ReductionOp::create(
         builder, loc, vector::CombiningKind::ADD, entries);
     sum = sum ? arith::AddIOp::create(builder, loc, sum, part) : part;
-    entries = arith::AddIOp::create(builder, loc, entries, splat(8));
+    entries = arith::AddIOp::create(
+        builder, loc, entries,
+        zeroPoint
+            ? vector::BroadcastOp::create(builder, loc, blockOf(i32), zeroPoint)
+                  .getResult()
+            : splat(8));
     if (number == 0)
       nibbles = entries;
     else
@@ -333,6 +389,11 @@ Value QuantizedPacker::emitGroup(const Column &column, Value group,
           builder, loc, VectorType::get({2}, builder.getI8Type()), bits),
       packed,
       add(add(first, constant(layout.groupScalesOffset())), mul(place, 2)));
+  if (zeroPoint)
+    memref::StoreOp::create(
+        builder, loc,
+        arith::TruncIOp::create(builder, loc, builder.getI8Type(), zeroPoint),
+        packed, add(add(first, constant(layout.zeroPointsOffset())), place));
   return arith::MulFOp::create(
       builder, loc, scale,
       arith::SIToFPOp::create(builder, loc, builder.getF32Type(), sum));

@@ -37,11 +37,11 @@ Value scaleOf(OpBuilder &builder, Location loc, Value largest) {
       constantLike(builder, loc, largest.getType(), kLargestEntry));
 }
 
-std::pair<Value, Value> groupScale(OpBuilder &builder, Location loc,
-                                   Value largest) {
-  Type type = largest.getType();
-  Value scale = arith::DivFOp::create(
-      builder, loc, largest, constantLike(builder, loc, type, kLargestNibble));
+std::pair<Value, Value> groupScale(OpBuilder &builder, Location loc, Value size,
+                                   double steps) {
+  Type type = size.getType();
+  Value scale = arith::DivFOp::create(builder, loc, size,
+                                      constantLike(builder, loc, type, steps));
   scale = convertFloat(builder, loc, scale, builder.getBF16Type());
   scale = convertFloat(builder, loc, scale, builder.getF32Type());
   Value zero = constantLike(builder, loc, type, 0);
@@ -52,14 +52,31 @@ std::pair<Value, Value> groupScale(OpBuilder &builder, Location loc,
   return {scale, arith::SelectOp::create(builder, loc, some, inverse, zero)};
 }
 
+Value zeroPoint(OpBuilder &builder, Location loc, Value low, Value inverse) {
+  Type type = low.getType();
+  Value scaled = arith::MulFOp::create(
+      builder, loc, arith::NegFOp::create(builder, loc, low), inverse);
+  Value rounded = math::RoundEvenOp::create(builder, loc, scaled);
+  rounded = arith::MaxNumFOp::create(builder, loc, rounded,
+                                     constantLike(builder, loc, type, 0));
+  return arith::MinNumFOp::create(
+      builder, loc, rounded, constantLike(builder, loc, type, kNibbleSteps));
+}
+
 Value quantize(OpBuilder &builder, Location loc, Value x, Value inverse,
                double largest) {
+  Type type = x.getType();
+  return quantize(builder, loc, x, inverse,
+                  constantLike(builder, loc, type, -largest),
+                  constantLike(builder, loc, type, largest));
+}
+
+Value quantize(OpBuilder &builder, Location loc, Value x, Value inverse,
+               Value low, Value high) {
   Type type = x.getType();
   Value scaled = arith::MulFOp::create(builder, loc, x, inverse);
   Value rounded = math::RoundEvenOp::create(builder, loc, scaled);
   // maxnumf and minnumf take the other operand for NaN.
-  Value low = constantLike(builder, loc, type, -largest);
-  Value high = constantLike(builder, loc, type, largest);
   rounded = arith::MaxNumFOp::create(builder, loc, rounded, low);
   rounded = arith::MinNumFOp::create(builder, loc, rounded, high);
   Type integer = builder.getI32Type();

@@ -20,6 +20,7 @@ static constexpr int64_t kMaxRows = 6;
 // 5 rows by dot products.
 static const Level kLevels[] = {
     {"avx2", 8, 2, 12, false, false, 4, 4096, "x86-64-v3", ""},
+    {"avxvnni", 8, 2, 12, false, true, 4, 4096, "x86-64-v3", "+avxvnni"},
     {"avx512", 16, 4, 24, false, false, 4, 4096, "x86-64-v4",
      "-prefer-256-bit"},
     {"avx512bf16", 16, 4, 24, true, true, 4, 0, "x86-64-v4",

@@ -14,8 +14,8 @@ namespace moe::cpu {
 /// One level of the instruction set. An artefact holds one object per level and
 /// the runtime picks the highest one that the machine has.
 struct Level {
-  /// Name in the artefact and suffix of its symbols: avx2, avx512, avx512bf16,
-  /// amx.
+  /// Name in the artefact and suffix of its symbols: avx2, avxvnni, avx512,
+  /// avx512bf16, amx.
   llvm::StringRef name;
   /// f32 lanes of a vector register.
   int64_t lanes;
@@ -25,7 +25,8 @@ struct Level {
   int64_t accumulators;
   /// Whether bf16 pairs are multiplied by x86vector.avx512.dot.
   bool bf16Dot;
-  /// Whether four bytes are multiplied at once, by vpdpbusd (AVX-512 VNNI).
+  /// Whether four bytes are multiplied at once, by vpdpbusd (AVX-VNNI,
+  /// AVX-512 VNNI).
   bool int8Dot;
   /// Steps of the K loop that are written out in its body.
   int64_t unroll;

@@ -106,15 +106,44 @@ static void roundToEntries(llvm::MutableArrayRef<double> weights,
   }
 }
 
+/// Entries of 4 bits around a zero point: scale * (-z ... 15 - z).
+static void roundAroundZeroPoint(llvm::MutableArrayRef<double> weights,
+                                 FloatType scales) {
+  float low = 0, high = 0;
+  bool isNumber = true;
+  for (double weight : weights) {
+    auto narrow = static_cast<float>(weight);
+    low = std::min(low, narrow);
+    high = std::max(high, narrow);
+    isNumber &= !std::isnan(narrow);
+  }
+  float scale = isNumber ? (high - low) / 15 : NAN;
+  scale = static_cast<float>(roundTo(scales, static_cast<double>(scale)));
+  float inverse = scale > 0 ? 1 / scale : 0;
+  float zero = std::fmin(std::fmax(std::nearbyintf(-low * inverse), 0), 15);
+  for (double &weight : weights) {
+    float entry = std::nearbyintf(static_cast<float>(weight) * inverse);
+    weight = scale * std::fmin(std::fmax(entry, -zero), 15 - zero);
+  }
+}
+
 /// Weights [groups, outputs, inputs] with a scale for each output (i8), or for
-/// each output and 32 inputs (i4). Computed in f32, as when weights are loaded.
-static void quantize(Tensor &weight, bool narrow, MLIRContext *context) {
+/// each output and 32 inputs (i4), and a zero point (ui4). Computed in f32, as
+/// when weights are loaded.
+static void quantize(Tensor &weight, Type entry) {
+  bool narrow = entry.isInteger(4);
   int64_t inputs = weight.shape[2], step = narrow ? 32 : inputs;
-  FloatType scales = narrow ? BFloat16Type::get(context) : FloatType();
+  FloatType scales =
+      narrow ? BFloat16Type::get(entry.getContext()) : FloatType();
   llvm::MutableArrayRef<double> all = weight.floats();
   for (size_t row = 0; row < all.size(); row += inputs)
-    for (int64_t k = 0; k < inputs; k += step)
-      roundToEntries(all.slice(row + k, std::min(step, inputs - k)), scales);
+    for (int64_t k = 0; k < inputs; k += step) {
+      auto group = all.slice(row + k, std::min(step, inputs - k));
+      if (entry.isUnsignedInteger())
+        roundAroundZeroPoint(group, scales);
+      else
+        roundToEntries(group, scales);
+    }
 }
 
 // Every weight as [groups, outputs, inputs]; in the interpreter packing changes
@@ -133,7 +162,7 @@ static void pack(PackOp op, Frame &frame) {
                                : (i[0] * outputs + i[1]) * inputs + i[2];
                   });
     if (type.getElementType().isInteger())
-      quantize(arranged, type.getElementType().isInteger(4), type.getContext());
+      quantize(arranged, type.getElementType());
     packed.weights.push_back(
         std::make_shared<const Tensor>(std::move(arranged)));
   }

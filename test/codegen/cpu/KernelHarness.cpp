@@ -35,10 +35,12 @@ std::vector<cpu::Level> runnableLevels() {
   llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
   std::vector<cpu::Level> result;
   for (const cpu::Level &level : cpu::levels()) {
-    bool native = level.name == "avx2"
-                      ? features["avx2"] && features["fma"]
-                      : features["avx512f"] && features["avx512bw"] &&
-                            features["avx512dq"] && features["avx512vl"];
+    bool native = features["avx2"] && features["fma"];
+    if (level.lanes == 16)
+      native = native && features["avx512f"] && features["avx512bw"] &&
+               features["avx512dq"] && features["avx512vl"];
+    else if (level.int8Dot)
+      native = native && features["avxvnni"];
     if (level.bf16Dot)
       native = native && features["avx512bf16"] && features["avx512vnni"];
     if (level.matrixRows != 0)
@@ -46,7 +48,7 @@ std::vector<cpu::Level> runnableLevels() {
                features["amx-int8"];
     if (native)
       result.push_back(level);
-    if (level.lanes != cpu::levels()[0].lanes)
+    if (level.name != cpu::levels()[0].name)
       result.push_back(cpu::emulate(level));
   }
   return result;

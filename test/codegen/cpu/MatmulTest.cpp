@@ -32,6 +32,8 @@ Type typeOf(StringRef name) {
   Builder builder(&context());
   if (name == "f32")
     return builder.getF32Type();
+  if (name == "ui4")
+    return builder.getIntegerType(4, /*isSigned=*/false);
   if (name.starts_with("i"))
     return builder.getIntegerType(name == "i8" ? 8 : 4);
   return name == "f16" ? Type(builder.getF16Type())
@@ -142,18 +144,28 @@ void CompiledCase::quantizeWeights(double *weights) const {
   float most = layout.hasGroups() ? 7 : 127;
   for (int64_t first = 0; first < test.inputs; first += step) {
     int64_t end = std::min(first + step, test.inputs);
-    float largest = 0;
-    for (int64_t k = first; k < end; ++k)
-      largest = std::max(largest, std::abs(static_cast<float>(weights[k])));
+    float largest = 0, low = -most, high = most, smallest = 0;
+    for (int64_t k = first; k < end; ++k) {
+      auto weight = static_cast<float>(weights[k]);
+      smallest = std::min(smallest, weight);
+      largest =
+          std::max(largest, layout.hasZeroPoints() ? weight : std::abs(weight));
+    }
     float scale = largest / most, inverse = largest > 0 ? most / largest : 0;
+    if (layout.hasZeroPoints())
+      scale = (largest - smallest) / 15;
     if (layout.hasGroups()) {
       char space[8];
       scale = static_cast<float>(storeRounded(typeOf("bf16"), space, 0, scale));
       inverse = scale > 0 ? 1 / scale : 0;
     }
+    if (layout.hasZeroPoints()) {
+      low = -std::clamp(std::nearbyint(-smallest * inverse), 0.0f, 15.0f);
+      high = 15 + low;
+    }
     for (int64_t k = first; k < end; ++k) {
       float entry = std::nearbyint(static_cast<float>(weights[k]) * inverse);
-      weights[k] = static_cast<double>(scale) * std::clamp(entry, -most, most);
+      weights[k] = static_cast<double>(scale) * std::clamp(entry, low, high);
     }
   }
 }
@@ -293,6 +305,8 @@ class MatmulTest : public testing::TestWithParam<cpu::Level> {
 protected:
   /// Whether rows and weights of this type take other code than on avx512.
   static bool isNewCode(StringRef type) {
+    if (GetParam().int8Dot && !GetParam().bf16Dot)
+      return false; // the code of avx2
     return !GetParam().bf16Dot || type == "bf16";
   }
 };
@@ -373,8 +387,8 @@ TEST_P(MatmulTest, LongSums) {
 
 // Every number of rows, tails of N, K and groups, both layouts.
 TEST_P(MatmulTest, QuantizedWeights) {
-  for (const char *format : {"i8", "i4"}) {
-    if (format[1] == '4' && GetParam().matrixRows != 0)
+  for (const char *format : {"i8", "i4", "ui4"}) {
+    if (format[1] != '8' && GetParam().matrixRows != 0)
       continue; // the code of avx512bf16
     int64_t turn = 0;
     for (auto [outputs, inputs] : {std::pair<int64_t, int64_t>(150, 37),
@@ -382,7 +396,9 @@ TEST_P(MatmulTest, QuantizedWeights) {
                                    {31, 16},
                                    {64, 64},
                                    {67, 51}}) {
-      if (format[1] == '4' && (turn == 1 || turn == 2)) {
+      bool zeroPoints = StringRef(format) == "ui4";
+      if ((format[1] != '8' && (turn == 1 || turn == 2)) ||
+          (zeroPoints && turn != 0 && turn != 4)) {
         ++turn; // slow to compile, and nothing of its own
         continue;
       }
@@ -400,7 +416,7 @@ TEST_P(MatmulTest, QuantizedWeights) {
 
 TEST_P(MatmulTest, LongQuantizedSums) {
   for (const char *format : {"i8", "i4"}) {
-    if (format[1] == '4' && GetParam().matrixRows != 0)
+    if (format[1] != '8' && GetParam().matrixRows != 0)
       continue;
     CompiledCase compiled(
         GetParam(), {1, 64, 4099, 2, format, "bf16", format, false, true, 0});

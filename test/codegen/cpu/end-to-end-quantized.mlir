@@ -9,6 +9,14 @@
 // RUN: moe-compile %s --weights-format=q4 -o %t.q4.so
 // RUN: env REFERENCE=%t.q4.mlir LEVELS=%{levels} %{python} %S/Inputs/agree.py %s %t.q4.so exact:0,1,19 narrow:1,19 -- --expected_atol=1e-4 --expected_rtol=1e-5
 // RUN: env REFERENCE=%t.q4.mlir LEVELS=%{levels} %{python} %S/Inputs/agree.py %s %t.q4.so bounded:33 -- --expected_atol=0.35 --expected_rtol=0
+// RUN: moe-opt %s --moe-to-grouped=weights-format=q4z -o %t.q4z.mlir
+// RUN: moe-compile %s --weights-format=q4z -o %t.q4z.so
+// RUN: env REFERENCE=%t.q4z.mlir LEVELS=%{levels} %{python} %S/Inputs/agree.py %s %t.q4z.so exact:0,1,19 narrow:1,19 -- --expected_atol=1e-4 --expected_rtol=1e-5
+// RUN: env REFERENCE=%t.q4z.mlir LEVELS=%{levels} %{python} %S/Inputs/agree.py %s %t.q4z.so bounded:33 -- --expected_atol=0.35 --expected_rtol=0
+// RUN: moe-compile %s --weights-format=q8 --level=avxvnni --emit=asm -o - | FileCheck %s --check-prefix=VNNI --implicit-check-not=zmm
+// VNNI: {vex} vpdpbusd {{.*}}%ymm
+// RUN: moe-compile %s --weights-format=q4z --level=avxvnni --emulated -o %t.vnni.so
+// RUN: env REFERENCE=%t.q4z.mlir LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.vnni.so exact:19 -- --expected_atol=1e-4 --expected_rtol=1e-5
 // RUN: moe-compile %s --weights-format=q8 --level=avx512bf16 --emulated -o %t.emulated.so
 // RUN: env REFERENCE=%t.mlir LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.emulated.so exact:19 -- --expected_atol=1e-4 --expected_rtol=1e-5
 !x = tensor<?x19xf32>
