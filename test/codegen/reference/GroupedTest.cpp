@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 using namespace moe::test;
@@ -71,6 +73,54 @@ TEST(Matmul, OfOneGroupIsALinear) {
                               floats({3, 2}, {1, 0, 0, 1, 3, 4}),
                               floats({3}, {10, 20, 30})});
   expectFloats(results[0], {2, 3}, {11, 22, 41, 15, 26, 69});
+}
+
+/// The weights of one output, as a product with the rows of the identity finds
+/// them after packing as `entry`.
+static Numbers packedAs(const std::string &entry, const Numbers &weights) {
+  std::string k = std::to_string(weights.size());
+  std::string packed = "!grouped.packed<1x1x" + k + "x" + entry + ", 1>";
+  std::string x = "tensor<?x" + k + "xf32>", w = "tensor<1x" + k + "xf32>";
+  Program program("func.func @f(%x: " + x + ", %w: " + w +
+                  ") -> tensor<?x1xf32> {\n%p = grouped.pack %w : " + w +
+                  " -> " + packed + "\n%y = grouped.matmul %x weights %p : (" +
+                  x + ", " + packed +
+                  ") -> tensor<?x1xf32> {\n^bb0(%s: f32):\n"
+                  "grouped.yield rows(%s : f32)\n}\n"
+                  "return %y : tensor<?x1xf32>\n}");
+  auto size = static_cast<int64_t>(weights.size());
+  Numbers identity(weights.size() * weights.size(), 0);
+  for (size_t i = 0; i < weights.size(); ++i)
+    identity[i * weights.size() + i] = 1;
+  auto results =
+      program.run({floats({size, size}, identity), floats({1, size}, weights)});
+  using Pointer = std::shared_ptr<const moe::reference::Tensor>;
+  llvm::ArrayRef<double> found = std::get<Pointer>(results[0])->floats();
+  return Numbers(found.begin(), found.end());
+}
+
+TEST(Pack, ZeroPoints) {
+  // Scale (6.5 + 1) / 15 = 0.5, zero point 2: multiples of 0.5 from -1 to 6.5.
+  EXPECT_EQ(packedAs("ui4", {-1, 0.3, 6.5, 2}), Numbers({-1, 0.5, 6.5, 2}));
+  // Of one sign: the zero point is 0 or 15.
+  EXPECT_EQ(packedAs("ui4", {7.5, 3}), Numbers({7.5, 3}));
+  EXPECT_EQ(packedAs("ui4", {-7.5, -3.2}), Numbers({-7.5, -3}));
+  EXPECT_EQ(packedAs("ui4", {0, 0}), Numbers({0, 0}));
+  Numbers broken = packedAs("ui4", {1, nan});
+  EXPECT_TRUE(std::isnan(broken[0]) && std::isnan(broken[1]));
+}
+
+TEST(Pack, ZeroPointsMoveWeightsByLittle) {
+  for (double shift = -1; shift <= 1; shift += 0.03) {
+    Numbers weights;
+    for (int i = 0; i < 32; ++i)
+      weights.push_back(static_cast<float>(shift + std::sin(17.0 * i)));
+    auto [low, high] = std::ranges::minmax(weights);
+    double scale = (std::max(high, 0.0) - std::min(low, 0.0)) / 15;
+    Numbers found = packedAs("ui4", weights);
+    for (size_t i = 0; i < weights.size(); ++i)
+      EXPECT_NEAR(found[i], weights[i], 0.53 * scale) << shift;
+  }
 }
 
 TEST(Matmul, GathersRowsAndPassesAllWeightsToTheEpilogue) {
