@@ -256,7 +256,8 @@ def experts(layer, r, rows):
     per_expert = c.chance("per expert", 10)
     main, main_indent, regions = b.lines, b.indent, []
     for i, (begin, end) in enumerate(zip(bounds, bounds[1:])):
-        e = Range(b, c.at(f"range{i}"), f"{layer.name}.range{i}", begin, end - begin, n, layer.dtype, hidden)
+        own = max(1, hidden // c.pick(f"narrower{i}", [1, 2, 5])) if i else hidden  # kinds of experts have widths of their own
+        e = Range(b, c.at(f"range{i}"), f"{layer.name}.range{i}", begin, end - begin, n, layer.dtype, own)
         e.before, e.rows = main, [Value(b.fresh(), v.shape, v.dtype) for v in rows]
         e.arguments = [v.name for v in e.rows]
         b.lines, b.indent = [], "    "

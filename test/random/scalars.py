@@ -26,20 +26,24 @@ class Scalars:
     def op(self, text, error=5e-7):
         name = self.b.fresh()
         self.b.line(f"  {name} = {text} : {self.dtype}")
-        return name if self.b.noise is None else self.perturbed(name, error)
+        return name if self.b.noise is None or not error else self.perturbed(name, error)
 
     def perturbed(self, x, error):
         b, dtype, n = self.b, self.dtype, self.b.fresh()[1:]
-        wide, narrow = (f"arith.extf {x} : {dtype} to f64", f"arith.truncf %f{n} : f64 to {dtype}")
-        for text in (f"%x{n} = {wide}", f"%k{n} = arith.constant 1.2345678e9 : f64", f"%p{n} = arith.constant {b.noise:.3f} : f64",
-                     f"%u{n} = arith.constant {error + (UNIT[dtype] if dtype != 'f32' else 0):.3e} : f64",
-                     f"%a{n} = arith.mulf %x{n}, %k{n} : f64", f"%b{n} = arith.addf %a{n}, %p{n} : f64", f"%s{n} = math.sin %b{n} : f64",
+        # Too large becomes infinite, too small 0; infinities and NaN stay.
+        small = 1.2e-38 if b.noise == 0 else 1.5e-45
+        constants = {"k": "1.2345678e9", "p": f"{b.noise:.3f}", "u": f"{error + (UNIT[dtype] if dtype != 'f32' else 0):.3e}",
+                     "i": "0x7FF0000000000000", "l": f"{LARGEST[dtype]:.9e}", "t": f"{small:.9e}", "z": "0.0"}
+        b.line(f"  %x{n} = arith.extf {x} : {dtype} to f64")
+        for letter, value in constants.items():
+            b.line(f"  %{letter}{n} = arith.constant {value} : f64")
+        for text in (f"%a{n} = arith.mulf %x{n}, %k{n} : f64", f"%b{n} = arith.addf %a{n}, %p{n} : f64", f"%s{n} = math.sin %b{n} : f64",
                      f"%c{n} = arith.mulf %s{n}, %u{n} : f64", f"%d{n} = arith.mulf %c{n}, %x{n} : f64",
-                     f"%e{n} = arith.addf %x{n}, %d{n} : f64", f"%i{n} = arith.constant 0x7FF0000000000000 : f64",
-                     f"%g{n} = math.absf %x{n} : f64", f"%h{n} = arith.cmpf olt, %g{n}, %i{n} : f64",
-                     f"%j{n} = arith.select %h{n}, %e{n}, %x{n} : f64", f"%l{n} = arith.constant {LARGEST[dtype]:.9e} : f64",
+                     f"%e{n} = arith.addf %x{n}, %d{n} : f64", f"%g{n} = math.absf %x{n} : f64",
+                     f"%h{n} = arith.cmpf olt, %g{n}, %i{n} : f64", f"%j{n} = arith.select %h{n}, %e{n}, %x{n} : f64",
                      f"%m{n} = arith.cmpf ogt, %g{n}, %l{n} : f64", f"%o{n} = math.copysign %i{n}, %x{n} : f64",
-                     f"%f{n} = arith.select %m{n}, %o{n}, %j{n} : f64", f"%y{n} = {narrow}"):
+                     f"%q{n} = arith.select %m{n}, %o{n}, %j{n} : f64", f"%r{n} = arith.cmpf olt, %g{n}, %t{n} : f64",
+                     f"%f{n} = arith.select %r{n}, %z{n}, %q{n} : f64", f"%y{n} = arith.truncf %f{n} : f64 to {dtype}"):
             b.line("  " + text)
         return f"%y{n}"
 
