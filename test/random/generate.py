@@ -8,7 +8,7 @@ from layers import TOKENS, layers
 from properties import PROPERTIES, properties
 from reads import routers
 
-PROGRAMS, WEIGHTS = [routers, layers, properties, identities], [62, 16, 8, 14]
+PROGRAMS, WEIGHTS = [routers, layers, properties, identities], [72, 16, 4, 8]
 # What says one thing in two ways, by its kind of program.
 EQUIVALENCES = {PROGRAMS.index(properties): PROPERTIES, PROGRAMS.index(identities): IDENTITIES}
 
