@@ -122,7 +122,7 @@ def limit(m, r):
     order = c.pick("order", ["position", "choice", "token_choice", "weight", "pair", "token", "slot", "choice by", "token_choice by"])
     if order in ("choice", "token_choice", "slot", "choice by", "token_choice by") and not r.slots:
         order = "pair" if order == "slot" else "position"
-    if order == "weight" and m.grid and m.reduced:
+    if order == "weight" and (m.rooted or m.grid and m.reduced):  # numbers that are equal but for rounding
         order = "pair"
     place = c.pick("place", [0, 1, 2]) if r.slots and order != "position" else 0
     place = min(place, r.slots)
@@ -147,8 +147,9 @@ def edited(m, r):
     for i in range(m.c.pick("edits", [0, 1, 2, 3, 4], [20, 32, 26, 14, 8])):
         inner = m.at(f"edit{i}")
         options = EDITS + [limit] * 4 + [keep] if m.batch else EDITS
-        r = inner.c.pick("edit", options)(inner, settled(inner, r))
-        m.reduced = True
+        function = inner.c.pick("edit", options)
+        r = function(inner, settled(inner, r))
+        m.reduced, m.rooted = True, m.rooted or function is by_lp
         m.segment_ids, m.given_x = inner.segment_ids, inner.given_x
         m.b.state(r)
     return settled(m, r)

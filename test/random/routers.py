@@ -44,6 +44,7 @@ class Router:
         self.batch = c.chance("batch", 55)
         self.experts = c.pick("experts", EXPERTS)
         self.reduced = False  # scores are sums over a row, so equal rows in another order need not stay equal
+        self.rooted = False  # weights are powers of roots
         self.grid = self.hard = False
         self.segment_ids = None
 
