@@ -23,6 +23,8 @@ const char *nameOf(TileKind kind) {
     return "bf16";
   case TileKind::Bytes512:
     return "int8";
+  case TileKind::Bytes256:
+    return "int8 avxvnni";
   }
   return "";
 }

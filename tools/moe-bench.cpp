@@ -39,7 +39,7 @@ struct Options {
 bench::Precision precisionOf(const std::string &name) {
   std::optional<bench::Precision> precision = bench::parsePrecision(name);
   if (!precision)
-    moert::fail(MOERT_USAGE, "--dtype: {}; wanted f32, bf16, q8 or q4",
+    moert::fail(MOERT_USAGE, "--dtype: {}; wanted f32, bf16, q8, q4 or q4z",
                 moert::quote(name));
   return *precision;
 }
@@ -145,7 +145,7 @@ int main(int argc, char **argv) {
       ->delimiter(',')
       ->check(CLI::Range(int64_t(1), int64_t(1) << 20))
       ->capture_default_str();
-  app.add_option("--dtype", options.dtypes, "f32, bf16, q8, q4")
+  app.add_option("--dtype", options.dtypes, "f32, bf16, q8, q4, q4z")
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--threads", options.threads, "numbers of threads")

@@ -86,6 +86,8 @@ TEST(BenchShape, CountsOperationsAndBytes) {
   EXPECT_EQ(shape.operations(7), 2 * 7 * (20 + 2 * 36));
   EXPECT_EQ(shape.weightBytes(2.5, Precision::Bf16), 2 * (20 + 2.5 * 36));
   EXPECT_EQ(shape.weightBytes(2.5, Precision::Q8), 2 * 20 + 2.5 * 36);
+  EXPECT_EQ(shape.expertBytes(Precision::Q4), 36 * 18 / 32.0);
+  EXPECT_EQ(shape.expertBytes(Precision::Q4z), 36 * 19 / 32.0);
 }
 
 TEST(BenchSpread, MedianOfOddAndEven) {
@@ -222,6 +224,8 @@ bool runs(TileKind kind) {
     return __builtin_cpu_supports("avx512bf16");
   case TileKind::Bytes512:
     return __builtin_cpu_supports("avx512vnni");
+  case TileKind::Bytes256:
+    return __builtin_cpu_supports("avxvnni");
   }
   return false;
 }
@@ -229,7 +233,7 @@ bool runs(TileKind kind) {
 TEST(BenchTile, EveryTileMultiplies) {
   constexpr int64_t steps = 5;
   for (TileKind kind : {TileKind::Fma256, TileKind::Fma512, TileKind::Dot512,
-                        TileKind::Bytes512})
+                        TileKind::Bytes512, TileKind::Bytes256})
     for (int64_t count = 1; runs(kind) && count <= mostTileRows; ++count) {
       // Small integers, so that every kind is exact. bf16: the upper half.
       int64_t pairing = tilePairing(kind);
@@ -276,7 +280,7 @@ TEST(BenchTile, EveryTileMultiplies) {
 
 TEST(BenchCeiling, FollowsLevelAndElementType) {
   Ceiling ceiling;
-  ceiling.rates = {1, 2, 3, 6, 11, 12, 13, 16, 7, 8, 17, 18, 4, 5};
+  ceiling.rates = {1, 2, 3, 6, 11, 12, 13, 16, 7, 8, 17, 18, 9, 19, 4, 5};
   auto both = [&](const char *level, Precision precision) {
     return std::pair(ceiling.operations(level, precision),
                      ceiling.tileOperations(level, precision));
@@ -287,6 +291,8 @@ TEST(BenchCeiling, FollowsLevelAndElementType) {
   EXPECT_EQ(both("avx512bf16", Precision::Bf16), std::pair(3.0, 13.0));
   EXPECT_EQ(both("avx512bf16", Precision::Q8), std::pair(6.0, 16.0));
   EXPECT_EQ(both("avx512", Precision::Q8), std::pair(2.0, 12.0));
+  EXPECT_EQ(both("avxvnni", Precision::Q8), std::pair(9.0, 19.0));
+  EXPECT_EQ(both("avxvnni", Precision::Bf16), std::pair(1.0, 11.0));
   EXPECT_EQ(both("amx", Precision::Bf16), std::pair(7.0, 17.0));
   EXPECT_EQ(both("amx", Precision::Q4), std::pair(8.0, 18.0));
   EXPECT_EQ(both("amx", Precision::F32), std::pair(2.0, 12.0));

@@ -99,6 +99,23 @@ __attribute__((target("avx512f,avx512vl,avx512vnni"))) void dotBytes512() {
   integerSink = _mm512_cvtsi512_si32(sum[0]);
 }
 
+__attribute__((target("avx2,avxvnni"))) void dotBytes256() {
+  __m256i a = _mm256_set1_epi8(3);
+  __m256i sum[12];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 12; ++i)
+    sum[i] = _mm256_set1_epi32(i);
+  for (int64_t step = 0; step < fmaSteps; ++step) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 12; ++i)
+      sum[i] = _mm256_dpbusd_avx_epi32(sum[i], a, a);
+  }
+#pragma clang loop unroll(full)
+  for (int i = 1; i < 12; ++i)
+    sum[0] = _mm256_add_epi32(sum[0], sum[i]);
+  integerSink = _mm256_extract_epi32(sum[0], 0);
+}
+
 /// Adds up `bytes` bytes in `streams` pieces side by side, a cache line of each
 /// in turn.
 template <int streams>
@@ -171,7 +188,9 @@ static std::pair<Rate, Rate> ratesOf(std::string_view level,
                                      Precision precision) {
   bool bf16 = precision == Precision::Bf16;
   bool bytes = isQuantized(precision);
-  if (level == "avx2")
+  if (level == "avxvnni" && bytes)
+    return {Rate::Bytes256, Rate::TileBytes256};
+  if (level == "avx2" || level == "avxvnni")
     return {Rate::Fma256, Rate::TileFma256};
   if (level == "amx" && bf16)
     return {Rate::Matrix, Rate::TileMatrix};
@@ -277,6 +296,11 @@ Ceiling CeilingMeter::measure(int threads) {
     ceiling.at(Rate::Bytes512) =
         operationRate(threads, dotBytes512, fmaSteps / 2 * 24 * 64 * 2);
     ceiling.at(Rate::TileBytes512) = tile(TileKind::Bytes512);
+  }
+  if (__builtin_cpu_supports("avxvnni")) {
+    ceiling.at(Rate::Bytes256) =
+        operationRate(threads, dotBytes256, fmaSteps * 12 * 32 * 2);
+    ceiling.at(Rate::TileBytes256) = tile(TileKind::Bytes256);
   }
   // Asking also gets leave to use the tile registers.
   std::vector<std::string_view> levels = moert::supportedLevels();

@@ -25,10 +25,12 @@ enum class Rate {
   MatrixBytes,  // AMX tdpbusd
   TileMatrix,   // the same with 32 rows from L1 and a panel from L2
   TileMatrixBytes,
-  Stream1, // memory, one sequential stream a thread
-  Stream8, // memory, eight streams a thread
+  Bytes256,     // AVX-VNNI vpdpbusd
+  TileBytes256, // the same in a tile
+  Stream1,      // memory, one sequential stream a thread
+  Stream8,      // memory, eight streams a thread
 };
-constexpr size_t rateCount = 14;
+constexpr size_t rateCount = 16;
 
 /// 10^9 operations or bytes a second, all threads together; 0 where the CPU
 /// lacks the instructions.

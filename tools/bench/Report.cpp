@@ -69,6 +69,9 @@ constexpr RateField rateFields[] = {
      Rate::TileMatrix},
     {"tile_amx_int8", "GOP/s", "int8, AMX, with a panel from L2",
      Rate::TileMatrixBytes},
+    {"dot_avxvnni", "GOP/s", "int8 dot, AVX-VNNI", Rate::Bytes256},
+    {"tile_dot_avxvnni", "GOP/s", "int8, AVX-VNNI, with a panel from L2",
+     Rate::TileBytes256},
     {"read_1_stream", "GB/s", "memory read, 1 stream a thread", Rate::Stream1},
     {"read_8_streams", "GB/s", "memory read, 8 streams a thread",
      Rate::Stream8}};

@@ -12,19 +12,20 @@ std::string_view nameOf(Precision precision) {
   return precision == Precision::F32    ? "f32"
          : precision == Precision::Bf16 ? "bf16"
          : precision == Precision::Q8   ? "q8"
-                                        : "q4";
+         : precision == Precision::Q4   ? "q4"
+                                        : "q4z";
 }
 
 std::optional<Precision> parsePrecision(std::string_view name) {
-  for (Precision precision :
-       {Precision::F32, Precision::Bf16, Precision::Q8, Precision::Q4})
+  for (Precision precision : {Precision::F32, Precision::Bf16, Precision::Q8,
+                              Precision::Q4, Precision::Q4z})
     if (name == nameOf(precision))
       return precision;
   return std::nullopt;
 }
 
 bool isQuantized(Precision precision) {
-  return precision == Precision::Q8 || precision == Precision::Q4;
+  return precision != Precision::F32 && precision != Precision::Bf16;
 }
 
 Dtype dtypeOf(Precision precision) {
@@ -47,8 +48,11 @@ double Shape::expertBytes(Precision precision) const {
   double weights = 3.0 * static_cast<double>(hidden * inner);
   if (precision == Precision::Q8)
     return weights;
+  // For 32 weights a scale of 2 bytes, and a zero point of 1.
   if (precision == Precision::Q4)
-    return weights * (0.5 + 2.0 / 32); // a scale of 2 bytes for 32 weights
+    return weights * (0.5 + 2.0 / 32);
+  if (precision == Precision::Q4z)
+    return weights * (0.5 + 3.0 / 32);
   return weights * static_cast<double>(moert::dtypeBytes(dtypeOf(precision)));
 }
 

@@ -16,10 +16,11 @@ namespace moe::bench {
 enum class Precision {
   F32,
   Bf16,
-  Q8, // bf16 rows and weights, which moe-compile makes 8-bit entries
-  Q4, // the same with 4-bit entries
+  Q8,  // bf16 rows and weights, which moe-compile makes 8-bit entries
+  Q4,  // the same with 4-bit entries
+  Q4z, // and with zero points
 };
-/// f32, bf16, q8 or q4.
+/// f32, bf16, q8, q4 or q4z.
 std::string_view nameOf(Precision precision);
 std::optional<Precision> parsePrecision(std::string_view name);
 /// Whether the name is also a --weights-format of moe-compile.

@@ -40,6 +40,33 @@ void fma256(const void *rows, int64_t rowBytes, const void *panel,
 }
 #pragma clang attribute pop
 
+#pragma clang attribute push(__attribute__((target("avx2,avxvnni"))),          \
+                             apply_to = function)
+template <int count>
+void bytes256(const void *rows, int64_t rowBytes, const void *panel,
+              int64_t steps, void *sums, int64_t sumLanes) {
+  __m256i sum[count][2] = {};
+  const auto *weights = static_cast<const __m256i *>(panel);
+  for (int64_t step = 0; step < steps; ++step, weights += 2) {
+    __m256i first = _mm256_load_si256(weights);
+    __m256i second = _mm256_load_si256(weights + 1);
+#pragma clang loop unroll(full)
+    for (int row = 0; row < count; ++row) {
+      __m256i value = _mm256_set1_epi32(
+          *reinterpret_cast<const int32_t *>(entry(rows, rowBytes, row, step)));
+      sum[row][0] = _mm256_dpbusd_avx_epi32(sum[row][0], value, first);
+      sum[row][1] = _mm256_dpbusd_avx_epi32(sum[row][1], value, second);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int row = 0; row < count; ++row) {
+    auto *out = static_cast<int32_t *>(sums) + row * sumLanes;
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(out), sum[row][0]);
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(out + 8), sum[row][1]);
+  }
+}
+#pragma clang attribute pop
+
 // All tiles of 512 bits differ in the type of a sum and in one instruction.
 #pragma clang attribute push(                                                  \
     __attribute__((target("avx512f,avx512vl,avx512bw,avx512bf16,"              \
@@ -100,6 +127,8 @@ constexpr Tile wideTiles[] = {wide<kind, 1>, wide<kind, 2>, wide<kind, 3>,
                               wide<kind, 4>, wide<kind, 5>, wide<kind, 6>};
 constexpr Tile narrowTiles[] = {fma256<1>, fma256<2>, fma256<3>,
                                 fma256<4>, fma256<5>, fma256<6>};
+constexpr Tile byteTiles[] = {bytes256<1>, bytes256<2>, bytes256<3>,
+                              bytes256<4>, bytes256<5>, bytes256<6>};
 
 } // namespace
 
@@ -113,6 +142,8 @@ Tile tileOf(TileKind kind, int64_t rows) {
     return wideTiles<TileKind::Dot512>[rows - 1];
   case TileKind::Bytes512:
     return wideTiles<TileKind::Bytes512>[rows - 1];
+  case TileKind::Bytes256:
+    return byteTiles[rows - 1];
   }
   __builtin_unreachable();
 }

@@ -12,18 +12,21 @@ enum class TileKind {
   Fma512,   // AVX-512 f32 multiply-add, 4 vectors
   Dot512,   // AVX-512 vdpbf16ps, 4 vectors
   Bytes512, // AVX-512 vpdpbusd, 4 vectors; sums are i32
+  Bytes256, // AVX-VNNI vpdpbusd, 2 vectors; sums are i32
 };
 
 constexpr int64_t mostTileRows = 6;
-constexpr int64_t tileVectors(TileKind kind) {
-  return kind == TileKind::Fma256 ? 2 : 4;
+constexpr bool isNarrow(TileKind kind) {
+  return kind == TileKind::Fma256 || kind == TileKind::Bytes256;
 }
-constexpr int64_t tileLanes(TileKind kind) {
-  return kind == TileKind::Fma256 ? 8 : 16;
+constexpr bool isBytes(TileKind kind) {
+  return kind == TileKind::Bytes512 || kind == TileKind::Bytes256;
 }
+constexpr int64_t tileVectors(TileKind kind) { return isNarrow(kind) ? 2 : 4; }
+constexpr int64_t tileLanes(TileKind kind) { return isNarrow(kind) ? 8 : 16; }
 /// Inputs of a column that are multiplied in one lane.
 constexpr int64_t tilePairing(TileKind kind) {
-  return kind == TileKind::Bytes512 ? 4 : kind == TileKind::Dot512 ? 2 : 1;
+  return isBytes(kind) ? 4 : kind == TileKind::Dot512 ? 2 : 1;
 }
 /// Of one step of a tile of `rows` rows; a multiply-add is 2.
 constexpr int64_t tileOperations(TileKind kind, int64_t rows) {
