@@ -3,7 +3,7 @@
 Each peer is a small program of this folder, run in a virtual environment of its own that is made from PyPI. A peer that cannot be
 installed, or whose result at a small shape is not that of a numpy reference, is left out with a message.
 
-  bench/peers/run.py --shape=H2048,F1024,E64,k8 --dtype=bf16 --tokens=1,32,512 --threads=2 --rounds=5
+  python3 bench/peers/run.py --shape=H2048,F1024,E64,k8 --dtype=bf16 --tokens=1,32,512 --threads=2 --rounds=5
 """
 
 import argparse
