@@ -53,7 +53,7 @@ LogicalResult Lifting::liftLinear(LinearOp op) {
     return cloneIf(op,
                    tensorOf(op.getInput()).getRank() > 1 &&
                        (!op.getBias() || is(op.getBias(), LiftKind::Shared)));
-  if (tensorOf(op.getInput()).getRank() != 2 ||
+  if (tensorOf(op.getInput()).getRank() != 2 || isWide(op) ||
       !tensorOf(over(op.getWeight())).hasStaticShape())
     return failure();
   // Rows of a routing inside are grouped by its experts too.

@@ -60,7 +60,7 @@ public:
   void runOnOperation() override {
     SmallVector<LinearOp> linears;
     getOperation().walk([&](LinearOp linear) {
-      if (!linear->getParentOfType<grouped::LoopOp>() &&
+      if (!linear->getParentOfType<grouped::LoopOp>() && !isWide(linear) &&
           linear.getWeight().getType().hasStaticShape())
         linears.push_back(linear);
     });

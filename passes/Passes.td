@@ -318,7 +318,7 @@ def LowerLinear : Pass<"moe-lower-linear", "::mlir::func::FuncOp"> {
   let summary = "a dense linear is a grouped matmul with one group";
   let description = [{
     Leading dimensions are collapsed to rows and restored; the bias and the conversion of the result are in the epilogue. Only
-    linears inside a `grouped.loop` stay.
+    linears inside a `grouped.loop` stay, and those of f64: a matmul sums in f32.
 
     Before:
     ```

@@ -96,6 +96,10 @@ Value moe::createLinear(OpBuilder &builder, Location loc, Value rows,
   return matmul.getResult(0);
 }
 
+bool moe::isWide(LinearOp linear) {
+  return linear.getWeight().getType().getElementType().isF64();
+}
+
 grouped::PlanOp moe::planOf(grouped::MatmulOp matmul) {
   return matmul.getOffsets()
              ? matmul.getOffsets().getDefiningOp<grouped::PlanOp>()

@@ -35,6 +35,10 @@ mlir::Value createLinear(mlir::OpBuilder &builder, mlir::Location loc,
                          mlir::Value weight, mlir::Value bias, bool inOut,
                          mlir::Type element);
 
+/// Whether a product is of f64 numbers, for which there are no packed weights:
+/// matmuls sum in f32.
+bool isWide(LinearOp linear);
+
 /// The plan whose rows a matmul computes, or null.
 grouped::PlanOp planOf(grouped::MatmulOp matmul);
 

@@ -18,8 +18,8 @@ namespace moe {
 } // namespace moe
 
 static bool isLevelTwo(Operation *op) {
-  if (isa<LinearOp>(op))
-    return op->getParentOfType<grouped::LoopOp>() != nullptr;
+  if (auto linear = dyn_cast<LinearOp>(op))
+    return op->getParentOfType<grouped::LoopOp>() || isWide(linear);
   auto isLevelOne = [](Type type) { return isa<RoutingType, ScopeType>(type); };
   if (isa<ParamOp, DispatchOp, ExpertOp, moe::CombineOp>(op) ||
       llvm::any_of(op->getOperandTypes(), isLevelOne) ||

@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 #define MOERT_ABI_MAJOR 1
-#define MOERT_ABI_MINOR 2
+#define MOERT_ABI_MINOR 3
 #define MOERT_MAX_RANK 8
 #define MOERT_ALIGNMENT 64 /* bytes: workspace, constants made by prepare */
 
@@ -104,7 +104,9 @@ enum moert_code {
  * L (avx2, avxvnni, avx512, avx512bf16, amx).
  *
  * moe_F_L, a moert_function, runs the model. Its arguments are the inputs, the
- * constants and the results, whose memory is the caller's.
+ * constants and the results, whose memory is the caller's. Where the data
+ * decide how many rows a result has, there is room for the most, and the
+ * function stores in shape[0] how many it has made (since version 1.3).
  *
  * moe_F_prepare<i>_L, a moert_function, is step i of what depends on weights
  * alone and runs once, at load. Its arguments are params, then the constants

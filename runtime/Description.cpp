@@ -97,7 +97,7 @@ public:
     function.inputs = place.member("inputs").list(
         [&](const Place &p) { return type(p, true); });
     function.results = place.member("results").list(
-        [&](const Place &p) { return type(p, false); });
+        [&](const Place &p) { return resultType(p); });
     function.params =
         place.member("params").list([&](const Place &p) { return param(p); });
     Place steps = place.member("steps");
@@ -126,19 +126,69 @@ private:
   TypeSpec type(const Place &place, bool binds) {
     TypeSpec spec{place.member("dtype").dtype(), {}};
     Place shape = place.member("shape");
+    spec.dims = shape.list([&](const Place &p) { return size(p, binds); });
+    checkRank(shape, spec.dims.size());
+    return spec;
+  }
+
+  /// Sizes of results may be objects: {"of":"d0","factor":...}, {"most":...}.
+  TypeSpec resultType(const Place &place) {
+    TypeSpec spec{place.member("dtype").dtype(), {}};
+    Place shape = place.member("shape");
     spec.dims = shape.list([&](const Place &p) {
-      if (p.value.kind != JsonValue::Kind::String)
-        return Dim{p.natural(), -1};
-      std::string name = p.text();
-      auto found = std::ranges::find(function.symbols, name);
-      if (found == function.symbols.end() && !binds)
-        p.broken(fmt::format("is {}, a size that no input has", quote(name)));
-      if (found == function.symbols.end())
-        found = function.symbols.insert(found, name);
-      return Dim{-1, static_cast<int32_t>(found - function.symbols.begin())};
+      if (minor < 3 || p.value.kind != JsonValue::Kind::Object)
+        return size(p, false);
+      bool most = p.value.find("most");
+      Dim dim = most ? scaledSize(p.member("most")) : scaledSize(p);
+      dim.most = most;
+      if (most)
+        dim.text = fmt::format(
+            "at most {}", dim.symbol < 0 ? fmt::to_string(dim.size) : dim.text);
+      return dim;
     });
     checkRank(shape, spec.dims.size());
     return spec;
+  }
+
+  Dim size(const Place &place, bool binds) {
+    Dim dim;
+    if (place.value.kind != JsonValue::Kind::String) {
+      dim.size = place.natural();
+      return dim;
+    }
+    std::string name = place.text();
+    auto found = std::ranges::find(function.symbols, name);
+    if (found == function.symbols.end() && !binds)
+      place.broken(fmt::format("is {}, a size that no input has", quote(name)));
+    if (found == function.symbols.end())
+      found = function.symbols.insert(found, name);
+    dim.size = -1;
+    dim.symbol = static_cast<int32_t>(found - function.symbols.begin());
+    dim.text = name;
+    return dim;
+  }
+
+  Dim scaledSize(const Place &place) {
+    if (place.value.kind != JsonValue::Kind::Object)
+      return size(place, false);
+    Dim dim = size(place.member("of"), false);
+    if (dim.symbol < 0)
+      place.member("of").broken("is not the name of a size");
+    dim.factor = place.member("factor").natural();
+    dim.divisor = place.member("divisor").natural();
+    dim.times = place.member("times").natural();
+    dim.more = place.member("more").natural();
+    if (dim.divisor == 0)
+      place.member("divisor").broken("is 0");
+    if (dim.factor != 1)
+      dim.text = fmt::format("{}*{}", dim.factor, dim.text);
+    if (dim.divisor != 1)
+      dim.text = fmt::format("{}/{}", dim.text, dim.divisor);
+    if (dim.times != 1)
+      dim.text = fmt::format("{}*{}", dim.text, dim.times);
+    if (dim.more != 0)
+      dim.text = fmt::format("{}+{}", dim.text, dim.more);
+    return dim;
   }
 
   static void checkRank(const Place &shape, size_t rank) {

@@ -13,10 +13,14 @@
 
 namespace moert {
 
-/// One size of an argument: fixed, or one of the function's symbols.
+/// One size of an argument: fixed, or made of one of the function's symbols.
+/// Results may have floor(factor * symbol / divisor) * times + more rows.
 struct Dim {
   int64_t size = 0;
   int32_t symbol = -1; // index in Function::symbols; -1: fixed
+  int64_t factor = 1, divisor = 1, times = 1, more = 0;
+  bool most = false; // the data decide; this is the most that it can be
+  std::string text;  // "d0", "2*d0+1", "at most 2*d0"; empty: fixed
 };
 
 struct TypeSpec {

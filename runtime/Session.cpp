@@ -13,11 +13,10 @@ std::string argumentName(const char *kind, size_t index,
   return fmt::format("{} {} of {}", kind, index, quote(function.name));
 }
 
-std::string wantedType(const TypeSpec &type, const Function &function) {
+std::string wantedType(const TypeSpec &type) {
   std::string text;
   for (const Dim &dim : type.dims)
-    text += dim.symbol < 0 ? fmt::format("{}x", dim.size)
-                           : function.symbols[dim.symbol] + "x";
+    text += dim.symbol < 0 ? fmt::format("{}x", dim.size) : dim.text + "x";
   return text + dtypeName(type.dtype);
 }
 
@@ -91,7 +90,7 @@ void Session::bindInputs(const moert_tensor *inputs) {
     if (!fits)
       fail(MOERT_USAGE, "{} is {}, wanted {}",
            argumentName("input", i, function), givenType(given),
-           wantedType(wanted, function));
+           wantedType(wanted));
     if (tensorBytes(given) < 0)
       fail(MOERT_MEMORY, "{} of type {} has more than 2^63 bytes",
            argumentName("input", i, function), givenType(given));
@@ -112,6 +111,20 @@ void Session::bindInputs(const moert_tensor *inputs) {
              quote(function.symbols[symbol]));
     }
   }
+}
+
+/// -1: beyond 63 bits.
+int64_t Session::sizeOf(const Dim &dim) const {
+  if (dim.symbol < 0)
+    return dim.size;
+  int64_t size = 0;
+  if (__builtin_mul_overflow(bound[dim.symbol].size, dim.factor, &size))
+    return -1;
+  size /= dim.divisor;
+  if (__builtin_mul_overflow(size, dim.times, &size) ||
+      __builtin_add_overflow(size, dim.more, &size))
+    return -1;
+  return size;
 }
 
 void Session::resultTypes(const moert_tensor *inputs, moert_tensor *results) {
@@ -243,6 +256,13 @@ void Session::invoke(const moert_tensor *inputs, const moert_tensor *results) {
   context.slots = firstCounter.empty() ? nullptr : slotCounters.data();
   context.traces = traces.empty() ? nullptr : traces.data();
   checkCode(shared->entry(&context, pointers.data()), context, function.name);
+}
+
+const moert_tensor *Session::result(int32_t number) const {
+  size_t count = shared->function->results.size();
+  if (number < 0 || static_cast<size_t>(number) >= count)
+    return nullptr;
+  return &arguments[arguments.size() - count + static_cast<size_t>(number)];
 }
 
 const int64_t *Session::loads(int32_t routing) const {

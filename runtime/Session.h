@@ -24,6 +24,9 @@ public:
   /// See moert_session_invoke.
   void invoke(const moert_tensor *inputs, const moert_tensor *results);
 
+  /// See moert_session_result.
+  const moert_tensor *result(int32_t number) const;
+
   /// Fills dtype, rank and shape of the traced tensors, as resultTypes does.
   void tracedTypes(const moert_tensor *inputs, moert_tensor *traced);
   /// For the calls that follow; null for none. See moert_session_trace.
@@ -41,9 +44,7 @@ public:
 
 private:
   void bindInputs(const moert_tensor *inputs);
-  int64_t sizeOf(const Dim &dim) const {
-    return dim.symbol < 0 ? dim.size : bound[dim.symbol].size;
-  }
+  int64_t sizeOf(const Dim &dim) const;
   void growWorkspace();
   void checkGivenIds();
 

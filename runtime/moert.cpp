@@ -80,16 +80,14 @@ const Item &itemAt(const std::vector<Item> &items, int32_t index,
   return items[index];
 }
 
-void describeType(const TypeSpec &from, const Function &function,
-                  moert_type &to) {
+void describeType(const TypeSpec &from, moert_type &to) {
   to = {};
   to.dtype = from.dtype;
   to.rank = static_cast<int32_t>(from.dims.size());
   for (size_t i = 0; i < from.dims.size(); ++i) {
-    bool symbolic = from.dims[i].symbol >= 0;
-    to.shape[i] = symbolic ? -1 : from.dims[i].size;
-    to.symbols[i] =
-        symbolic ? function.symbols[from.dims[i].symbol].c_str() : nullptr;
+    const Dim &dim = from.dims[i];
+    to.shape[i] = dim.text.empty() ? dim.size : -1;
+    to.symbols[i] = dim.text.empty() ? nullptr : dim.text.c_str();
   }
 }
 } // namespace
@@ -154,7 +152,7 @@ moert_status moert_function_input(const moert_module *module, int32_t function,
                                   moert_error *error) {
   return guarded(error, [&] {
     const Function &found = functionAt(module, function);
-    describeType(itemAt(found.inputs, input, "input", found), found, *type);
+    describeType(itemAt(found.inputs, input, "input", found), *type);
   });
 }
 
@@ -163,7 +161,7 @@ moert_status moert_function_result(const moert_module *module, int32_t function,
                                    moert_error *error) {
   return guarded(error, [&] {
     const Function &found = functionAt(module, function);
-    describeType(itemAt(found.results, result, "result", found), found, *type);
+    describeType(itemAt(found.results, result, "result", found), *type);
   });
 }
 
@@ -269,6 +267,11 @@ moert_status moert_session_invoke(moert_session *session,
                                   const struct moert_tensor *results,
                                   moert_error *error) {
   return guarded(error, [&] { session->session->invoke(inputs, results); });
+}
+
+const struct moert_tensor *moert_session_result(const moert_session *session,
+                                                int32_t result) {
+  return session->session->result(result);
 }
 
 moert_status moert_session_traced_types(moert_session *session,

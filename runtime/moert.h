@@ -66,8 +66,10 @@ typedef struct moert_module moert_module;
 
 /* An argument type; a number is of rank 0, an index an I64. shape[i] is -1
  * where the size is only known at run time; symbols[i] then names it, and equal
- * names mean equal sizes. symbols[i] is null where the size is fixed. Strings
- * live as long as the module. */
+ * names mean equal sizes: "d0" or, for rows of results, also what is made of
+ * one, as in "2*d0+1". "at most 2*d0" are rows whose number the data decide.
+ * symbols[i] is null where the size is fixed. Strings live as long as the
+ * module. */
 typedef struct moert_type {
   int32_t dtype;
   int32_t rank;
@@ -197,9 +199,10 @@ MOERT_API moert_status moert_session_fork(const moert_session *session,
 MOERT_API void moert_session_close(moert_session *session);
 
 /* Shapes and dtypes of the results for inputs of these types; `data` is neither
- * read nor written. `results` is an array of as many tensors as the function
- * has results. MOERT_USAGE: an input has another dtype, rank or size than the
- * function wants, or two sizes disagree (names both). */
+ * read nor written. Where the data decide how many rows there are, they are the
+ * most that there can be. `results` is an array of as many tensors as the
+ * function has results. MOERT_USAGE: an input has another dtype, rank or size
+ * than the function wants, or two sizes disagree (names both). */
 MOERT_API moert_status moert_session_result_types(
     moert_session *session, const struct moert_tensor *inputs,
     struct moert_tensor *results, moert_error *error);
@@ -212,6 +215,12 @@ MOERT_API moert_status moert_session_invoke(moert_session *session,
                                             const struct moert_tensor *inputs,
                                             const struct moert_tensor *results,
                                             moert_error *error);
+
+/* A result of the last call that succeeded, with the rows that it has: where
+ * the data decide, the first rows of what the caller gave room for. Null for an
+ * index out of range. It lives until the next call. */
+MOERT_API const struct moert_tensor *
+moert_session_result(const moert_session *session, int32_t result);
 
 /* Dtype, rank and shape of the traced tensors for inputs of these types;
  * `traced` is an array of as many tensors as moert_function_info says. */

@@ -103,6 +103,14 @@ Value argumentSize(Frame &f, Value arguments, unsigned number, unsigned d) {
                              f.builder.getI64Type()));
 }
 
+Value argumentSizes(Frame &f, Value arguments, unsigned number) {
+  return LLVM::GEPOp::create(f.builder, f.loc, arguments.getType(),
+                             f.builder.getI8Type(),
+                             argument(f, arguments, number),
+                             ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(
+                                 offsetof(moert_tensor, shape))});
+}
+
 ModuleOp moduleOf(Frame &f) {
   return f.builder.getInsertionBlock()
       ->getParentOp()
@@ -228,7 +236,8 @@ SmallVector<grouped::TraceOp> tracedTensors(func::FuncOp function,
   SmallVector<grouped::TraceOp> traced;
   for (auto trace : function.getOps<grouped::TraceOp>()) {
     Extent rows = extents.of(trace.getInput());
-    bool ofInput = rows.kind == Extent::Kind::Input && rows.divisor == 1;
+    bool ofInput =
+        rows.kind == Extent::Kind::Input && rows.divisor == 1 && rows.more == 0;
     if ((ofInput || rows.kind == Extent::Kind::Constant) &&
         routingOf(trace, extents))
       traced.push_back(trace);

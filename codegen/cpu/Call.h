@@ -35,6 +35,9 @@ mlir::Value argumentData(Frame &frame, mlir::Value arguments, unsigned number);
 mlir::Value argumentSize(Frame &frame, mlir::Value arguments, unsigned number,
                          unsigned d);
 
+/// The address of the sizes of argument `number`.
+mlir::Value argumentSizes(Frame &frame, mlir::Value arguments, unsigned number);
+
 /// The module of the code that is emitted.
 mlir::ModuleOp moduleOf(Frame &frame);
 

@@ -98,20 +98,31 @@ private:
 };
 } // namespace
 
+/// What a number of rows is made of; of rows that the data decide, the most.
+static Json sizeOf(const Extents &extents, Extent rows) {
+  if (rows.kind == Extent::Kind::Grouped)
+    return {{"most", sizeOf(extents, extents.bound(rows))}};
+  if (rows.kind == Extent::Kind::Constant)
+    return rows.factor;
+  std::string name = "d" + std::to_string(rows.id);
+  if (rows == Extent{Extent::Kind::Input, 1, rows.id})
+    return name;
+  return {{"of", name},
+          {"factor", rows.factor},
+          {"divisor", rows.divisor},
+          {"times", rows.times},
+          {"more", rows.more}};
+}
+
 Json FunctionDescriber::tensor(Value value) {
   Json shape = Json::array();
   auto type = dyn_cast<RankedTensorType>(value.getType());
   if (!type)
     return {{"dtype", dtype(value.getType())}, {"shape", shape}};
-  for (auto [d, size] : llvm::enumerate(type.getShape())) {
-    Extent rows = extents.size(value, d);
-    if (!ShapedType::isDynamic(size))
-      shape.push_back(size);
-    else if (rows.kind == Extent::Kind::Constant)
-      shape.push_back(rows.factor);
-    else
-      shape.push_back("d" + std::to_string(rows.id));
-  }
+  for (auto [d, size] : llvm::enumerate(type.getShape()))
+    shape.push_back(ShapedType::isDynamic(size)
+                        ? sizeOf(extents, extents.size(value, d))
+                        : Json(size));
   return {{"dtype", dtype(type.getElementType())}, {"shape", shape}};
 }
 
@@ -236,8 +247,12 @@ FailureOr<Json> FunctionDescriber::describe() {
                         {"choices", plan.getIds().getType().getDimSize(1)}});
   Json traced = Json::array();
   for (grouped::TraceOp trace : tracedTensors(entry, extents)) {
-    traced.push_back(tensor(trace.getResult()));
-    traced.back()["times"] = extents.of(trace.getResult()).factor;
+    Json described = tensor(trace.getResult());
+    Extent rows = extents.of(trace.getResult());
+    described["times"] = rows.kind == Extent::Kind::Input ? rows.factor : 1;
+    rows.factor = rows.kind == Extent::Kind::Input ? 1 : rows.factor;
+    described["shape"][0] = sizeOf(extents, rows);
+    traced.push_back(described);
     traced.back()["routing"] = *routingOf(trace, extents);
   }
   return Json{{"name", entry.getSymName().str()},

@@ -155,6 +155,10 @@ void FunctionEmitter::bindMemory(Value base) {
       data = argumentData(frame, arguments,
                           source.getNumArguments() + storage.number);
       break;
+    case Storage::Kind::RowCount:
+      data = argumentSizes(frame, arguments,
+                           source.getNumArguments() + storage.number);
+      break;
     case Storage::Kind::Workspace:
       data = at(base, workspace.offsets[number]);
       if (storage.recordedBy >= 0)

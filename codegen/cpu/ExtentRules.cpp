@@ -59,16 +59,19 @@ FailureOr<Extent> Extents::cutRows(tensor::ExtractSliceOp op) {
   std::optional<Extent> size = op.isDynamicSize(0)
                                    ? rowsOfSize(op.getDynamicSize(0))
                                    : Extent::constant(op.getStaticSize(0));
-  if (op.isDynamicOffset(0) || op.isDynamicStride(0))
-    return failure(); // has no code anyway
-  int64_t begin = op.getStaticOffset(0), stride = op.getStaticStride(0);
-  if (size && *size == rows && begin == 0 && stride == 1)
-    return rows;
-  bool fixed = size && size->kind == Extent::Kind::Constant;
-  if (!size || (!fixed && stride != 1))
+  auto refuse = [&] {
     return op->emitOpError("cuts out a number of rows known only at run time");
-  if (fixed && size->factor == 0)
+  };
+  if (!size || op.isDynamicStride(0))
+    return refuse();
+  if (kindOf(op) != OpKind::View)
+    return *size; // the code checks offsets that only a run knows
+  int64_t begin = op.getStaticOffset(0), stride = op.getStaticStride(0);
+  bool fixed = size->kind == Extent::Kind::Constant;
+  if (rowsExist(rows, begin, *size, stride))
     return *size;
+  if (!fixed && stride != 1)
+    return refuse();
   RowCheck exist{RowCheck::Kind::AtLeast, rows, *size, begin, op};
   if (fixed) {
     exist.other = Extent::constant(0);
@@ -95,7 +98,7 @@ LogicalResult Extents::visitReshape(Operation *op) {
       return refuseInner(op, source);
     Extent rows = size(source, inner);
     for (unsigned d = 0; d < inner; ++d)
-      rows.factor *= typeOf(source).getDimSize(d);
+      rows = rows.multiplied(typeOf(source).getDimSize(d));
     set(result, rows);
     return success();
   }
@@ -108,7 +111,7 @@ LogicalResult Extents::visitReshape(Operation *op) {
     if (to.empty()) // one element
       return unify(op, rows, Extent::constant(1));
     for (int64_t d : llvm::drop_begin(collapse.getReassociationIndices()[0]))
-      rows.factor *= from[d];
+      rows = rows.multiplied(from[d]);
   } else if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op)) {
     if (from.empty())
       rows = Extent::constant(1);
@@ -130,17 +133,45 @@ LogicalResult Extents::visitReshape(Operation *op) {
   return success();
 }
 
+/// What is put in has as many rows as the text says; the code checks that they
+/// are there.
+LogicalResult Extents::visitInsert(tensor::InsertSliceOp op) {
+  if (!op.getDroppedDims()[0] && op.isDynamicSize(0)) {
+    std::optional<Extent> size = rowsOfSize(op.getDynamicSize(0));
+    if (size && failed(unify(op, *size, of(op.getSource()))))
+      return failure();
+  }
+  if (isRowTensor(op.getDest()))
+    set(op.getResult(), of(op.getDest()));
+  return success();
+}
+
+LogicalResult Extents::visitConcat(tensor::ConcatOp op) {
+  Extent rows = Extent::constant(0);
+  for (Value input : op.getInputs()) {
+    std::optional<Extent> all = rows.plus(of(input));
+    if (!all || of(input).kind == Extent::Kind::Group)
+      return op->emitOpError("puts together numbers of rows that have nothing "
+                             "to do with each other");
+    rows = *all;
+  }
+  if (!isRowTensor(op.getResult()))
+    return unify(op, rows, of(op.getResult()));
+  set(op.getResult(), rows);
+  return success();
+}
+
 /// Rows that are split into equal parts.
 LogicalResult Extents::divide(Operation *op, Extent &rows, int64_t parts) {
-  if (parts > 0 && rows.factor % parts == 0) {
-    rows.factor /= parts;
-    return success();
-  }
-  if (parts == 0 || rows.kind != Extent::Kind::Input ||
-      !check({RowCheck::Kind::Multiple, rows, Extent::constant(0), parts, op}))
+  std::optional<Extent> divided = rows.divided(parts);
+  bool whole = divided && divided->multiplied(parts) == rows;
+  if (!divided || (!whole && (rows.kind != Extent::Kind::Input || !rows.exact ||
+                              !check({RowCheck::Kind::Multiple, rows,
+                                      Extent::constant(0), parts, op}))))
     return op->emitOpError("splits rows into ")
            << parts << ", which does not divide their number";
-  rows.divisor *= parts;
+  rows = *divided;
+  rows.exact |= !whole;
   return success();
 }
 
@@ -152,7 +183,7 @@ std::optional<Extent> Extents::rowsBehind(Value indices) const {
     return std::nullopt;
   Extent rows = of(plan.getIds());
   if (indices == plan.getSlots())
-    rows.factor *= plan.getIds().getType().getDimSize(1);
+    rows = rows.multiplied(plan.getIds().getType().getDimSize(1));
   return rows;
 }
 
@@ -252,7 +283,7 @@ LogicalResult Extents::visit(Operation *op) {
   if (auto structured = dyn_cast<linalg::LinalgOp>(op);
       structured && !isa<linalg::TransposeOp>(op))
     return visitLinalg(structured);
-  if (isa<tensor::EmptyOp, tensor::SplatOp>(op)) {
+  if (isa<tensor::EmptyOp, tensor::SplatOp, tensor::GenerateOp>(op)) {
     if (!isRowTensor(op->getResult(0)))
       return success();
     // One dimension is dynamic, so the last operand is its size.
@@ -263,20 +294,10 @@ LogicalResult Extents::visit(Operation *op) {
     return success();
   }
   if (auto concat = dyn_cast<tensor::ConcatOp>(op);
-      concat && concat.getDim() == 0) {
-    if (!concat.getResultType().isDynamicDim(0))
-      return success();
-    return op->emitOpError(
-        "puts together numbers of rows that are known only at run time");
-  }
-  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op)) {
-    if (!isRowTensor(insert.getDest()))
-      return success();
-    if (failed(unify(op, insert.getDest(), insert.getSource())))
-      return failure();
-    set(insert.getResult(), of(insert.getDest()));
-    return success();
-  }
+      concat && concat.getDim() == 0)
+    return visitConcat(concat);
+  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
+    return visitInsert(insert);
   if (auto plan = dyn_cast<grouped::PlanOp>(op)) {
     Extent filled{Extent::Kind::Grouped, 1,
                   static_cast<unsigned>(plans.size())};

@@ -3,7 +3,10 @@
 
 #include "codegen/cpu/Extents.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 #include <numeric>
+#include <utility>
 
 using namespace mlir;
 
@@ -24,19 +27,89 @@ unsigned innerRows(Type type) {
          tensor.getShape().begin();
 }
 
+Extent Extent::reduced() const {
+  Extent result = *this;
+  if (factor * times == 0)
+    return constant(kind == Kind::Constant ? 0 : more);
+  int64_t common = std::gcd(factor, divisor);
+  result.factor /= common;
+  result.divisor /= common;
+  if (result.divisor == 1) {
+    result.exact = true;
+    result.factor *= std::exchange(result.times, 1);
+  }
+  return result;
+}
+
+Extent Extent::multiplied(int64_t by) const {
+  Extent result = *this;
+  (exact ? result.factor : result.times) *= by;
+  result.more *= by;
+  return result.reduced();
+}
+
+Extent Extent::plus(int64_t rows) const {
+  Extent result = *this;
+  (kind == Kind::Constant ? result.factor : result.more) += rows;
+  return result;
+}
+
+std::optional<Extent> Extent::plus(const Extent &rows) const {
+  if (rows.kind == Kind::Constant)
+    return plus(rows.factor);
+  if (kind == Kind::Constant)
+    return rows.plus(factor);
+  if (kind != rows.kind || id != rows.id || divisor != rows.divisor || !exact ||
+      !rows.exact)
+    return std::nullopt;
+  Extent result = plus(rows.more);
+  result.factor += rows.factor;
+  return result.reduced();
+}
+
+std::optional<Extent> Extent::divided(int64_t by) const {
+  if (by < 1 || more % by != 0)
+    return std::nullopt;
+  Extent result = *this;
+  result.more /= by;
+  if (kind == Kind::Constant) {
+    result.factor /= by;
+  } else if (times % by == 0) {
+    result.times /= by;
+  } else if (times == 1) {
+    result.divisor *= by;
+    result.exact = false;
+  } else {
+    return std::nullopt;
+  }
+  return result.reduced();
+}
+
+bool rowsExist(Extent whole, int64_t offset, Extent part, int64_t stride) {
+  using Kind = Extent::Kind;
+  if (offset < 0)
+    return false;
+  if (whole.kind == Kind::Constant && part.kind == Kind::Constant)
+    return part.factor == 0 ||
+           offset + (part.factor - 1) * stride < whole.factor;
+  if (stride > 1)
+    return offset < stride && whole.divided(stride) == part;
+  int64_t rest = whole.more - part.more;
+  whole.more = part.more;
+  return whole == part && offset <= rest;
+}
+
 Extent Extents::resolve(Extent extent) const {
   if (extent.kind != Extent::Kind::Input)
     return extent;
-  if (extent.factor == 0)
-    return Extent::constant(0);
   while (parents[extent.id] != extent.id)
     extent.id = parents[extent.id];
   if (sizes[extent.id])
-    return Extent::constant(*sizes[extent.id] * extent.factor / extent.divisor);
-  int64_t common = std::gcd(extent.factor, extent.divisor);
-  extent.factor /= common;
-  extent.divisor /= common;
-  if (!numbers.empty())
+    return Extent::constant(*sizes[extent.id] * extent.factor / extent.divisor *
+                                extent.times +
+                            extent.more);
+  extent = extent.reduced();
+  if (extent.kind == Extent::Kind::Input && !numbers.empty())
     extent.id = numbers[extent.id];
   return extent;
 }
@@ -60,10 +133,34 @@ unsigned Extents::planNumber(grouped::PlanOp plan) const {
   return llvm::find(plans, plan) - plans.begin();
 }
 
+Extent Extents::bound(Extent extent) const {
+  Extent most = extent;
+  if (extent.kind == Extent::Kind::Grouped) {
+    grouped::PlanOp maker = plan(extent);
+    Extent slots = bound(of(maker.getIds()))
+                       .multiplied(maker.getIds().getType().getDimSize(1));
+    if (slots.kind == Extent::Kind::Constant)
+      return Extent::constant(slots.factor * extent.factor / extent.divisor *
+                                  extent.times +
+                              extent.more);
+    // floor(x + y) is at most floor(x) plus y rounded up.
+    int64_t scale = extent.factor * extent.times;
+    most = slots;
+    most.factor *= scale;
+    most.divisor *= extent.divisor;
+    most.more =
+        llvm::divideCeil(slots.more * scale, extent.divisor) + extent.more;
+  }
+  if (most.kind != Extent::Kind::Input)
+    return most;
+  most.factor *= std::exchange(most.times, 1);
+  return most.reduced();
+}
+
 /// Gives an input the size that makes `rows` be `size`.
 bool Extents::bind(Extent rows, int64_t size) {
-  int64_t whole = size * rows.divisor;
-  if (whole % rows.factor != 0)
+  int64_t whole = (size - rows.more) * rows.divisor;
+  if (!rows.exact || whole < 0 || whole % rows.factor != 0)
     return false;
   sizes[rows.id] = whole / rows.factor;
   return true;
@@ -93,7 +190,9 @@ LogicalResult Extents::unify(Operation *op, Extent left, Extent right) {
       bind(left, right.factor))
     return success();
   if (left.kind == Kind::Input && right.kind == Kind::Input) {
-    if (left.factor == right.factor && left.divisor == right.divisor) {
+    Extent same = right;
+    same.id = left.id;
+    if (same == left && left.exact) {
       parents[std::max(left.id, right.id)] = std::min(left.id, right.id);
       return success();
     }
@@ -108,17 +207,39 @@ LogicalResult Extents::unify(Operation *op, Extent left, Extent right) {
                          "do with each other");
 }
 
-/// The rows that a size counts: dimension 0 of some tensor.
+/// The rows that a size counts: those of a tensor, or a number that is made of
+/// them and constants.
 std::optional<Extent> Extents::rowsOfSize(Value size) const {
   llvm::APInt number;
   if (matchPattern(size, m_ConstantInt(&number)))
     return Extent::constant(number.getSExtValue());
-  if (auto tokens = size.getDefiningOp<TokensOp>())
+  Operation *op = size.getDefiningOp();
+  if (auto tokens = dyn_cast_or_null<TokensOp>(op))
     return of(tokens.getInput());
-  auto dim = size.getDefiningOp<tensor::DimOp>();
-  if (!dim || dim.getConstantIndex() != 0)
+  if (auto dim = dyn_cast_or_null<tensor::DimOp>(op))
+    return dim.getConstantIndex() == 0 ? std::optional(of(dim.getSource()))
+                                       : std::nullopt;
+  if (!isa_and_nonnull<arith::AddIOp, arith::MulIOp, arith::DivUIOp,
+                       arith::DivSIOp>(op))
     return std::nullopt;
-  return of(dim.getSource());
+  std::optional<Extent> left = rowsOfSize(op->getOperand(0)),
+                        right = rowsOfSize(op->getOperand(1));
+  if (!left || !right)
+    return std::nullopt;
+  auto isNegative = [](const Extent &rows) {
+    return rows.kind == Extent::Kind::Constant && rows.factor < 0;
+  };
+  if (isNegative(*left) || isNegative(*right))
+    return std::nullopt;
+  if (isa<arith::AddIOp>(op))
+    return left->plus(*right);
+  if (left->kind == Extent::Kind::Constant && isa<arith::MulIOp>(op))
+    std::swap(left, right);
+  if (right->kind != Extent::Kind::Constant)
+    return std::nullopt;
+  if (isa<arith::MulIOp>(op))
+    return left->multiplied(right->factor);
+  return left->divided(right->factor);
 }
 
 /// Whether a type can be described outside of the artefact (moert_dtype).
@@ -202,12 +323,6 @@ LogicalResult Extents::finish(func::FuncOp function) {
       return leave.emitOpError("returns ")
              << value.getType() << " as result " << i
              << ": only the first dimension may be dynamic in CPU code";
-    Extent rows = of(value);
-    bool input = rows.kind == Extent::Kind::Input && rows.factor == 1 &&
-                 rows.divisor == 1;
-    if (rows.kind != Extent::Kind::Constant && !input)
-      return leave.emitOpError("returns result ")
-             << i << " with a number of rows that no input has";
   }
   return success();
 }

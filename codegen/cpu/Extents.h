@@ -12,11 +12,11 @@
 
 namespace moe::cpu {
 
-/// The size of dimension 0 of a tensor: `factor` / `divisor` times what `kind`
-/// says. Only inputs are divided, and they are checked to be multiples.
+/// The size of dimension 0 of a tensor: floor(factor * n / divisor) * times +
+/// more, where `kind` says what n is.
 struct Extent {
   enum class Kind {
-    Constant, // factor alone
+    Constant, // 1, and factor is all there is
     Input,    // dimension 0 of inputs; `id` is its symbol
     Grouped,  // the filled slots of plan number `id`: at most slots of its ids
     Group,    // the rows of one group, inside a grouped.loop
@@ -25,13 +25,28 @@ struct Extent {
   int64_t factor = 1;
   unsigned id = 0;
   int64_t divisor = 1;
+  bool exact = true; // divisor divides factor * n: calls are checked
+  int64_t times = 1; // 1 if exact
+  int64_t more = 0;
 
-  bool operator==(const Extent &other) const {
-    return kind == other.kind && factor == other.factor && id == other.id &&
-           divisor == other.divisor;
-  }
+  bool operator==(const Extent &other) const = default;
   static Extent constant(int64_t rows) { return {Kind::Constant, rows}; }
+
+  /// So many times the rows.
+  Extent multiplied(int64_t by) const;
+  /// So many more rows.
+  Extent plus(int64_t rows) const;
+  /// These rows and those; nothing if they depend on different sizes.
+  std::optional<Extent> plus(const Extent &rows) const;
+  /// A part of the rows, rounded down; nothing if no extent says that.
+  std::optional<Extent> divided(int64_t by) const;
+  /// In lowest terms.
+  Extent reduced() const;
 };
+
+/// Whether `whole` has rows offset, offset + stride, ... for all of `part`,
+/// whatever the inputs are.
+bool rowsExist(Extent whole, int64_t offset, Extent part, int64_t stride);
 
 /// What must hold of the inputs' sizes when an entry is called.
 struct RowCheck {
@@ -64,6 +79,9 @@ public:
   grouped::PlanOp plan(Extent extent) const { return plans[extent.id]; }
   llvm::ArrayRef<grouped::PlanOp> allPlans() const { return plans; }
   unsigned planNumber(grouped::PlanOp plan) const;
+  /// The most rows that an extent can have, as a constant or as a part of an
+  /// input's and some more.
+  Extent bound(Extent extent) const;
   /// Symbols are numbered 0, 1, ... in the order of the inputs.
   unsigned numSymbols() const { return symbolArguments.size(); }
   /// What the code has to check, since only a call knows it.
@@ -89,6 +107,8 @@ private:
   bool bind(Extent rows, int64_t size);
   bool check(const RowCheck &wanted);
   std::optional<Extent> rowsOfSize(mlir::Value size) const;
+  mlir::LogicalResult visitInsert(mlir::tensor::InsertSliceOp op);
+  mlir::LogicalResult visitConcat(mlir::tensor::ConcatOp op);
   std::optional<Extent> rowsBehind(mlir::Value indices) const;
   std::optional<Extent> groupedRows(mlir::Value made) const;
   mlir::LogicalResult addArgument(mlir::BlockArgument argument);

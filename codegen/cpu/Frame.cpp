@@ -41,6 +41,9 @@ Value Frame::max(Value a, Value b) {
 Value Frame::div(Value a, Value b) {
   return arith::DivUIOp::create(builder, loc, a, b);
 }
+Value Frame::div(Value a, int64_t b) {
+  return b == 1 ? a : div(a, constant(b));
+}
 Value Frame::ceilDiv(Value a, Value b) { return div(add(a, add(b, -1)), b); }
 Value Frame::toIndex(Value integer) {
   return convertNumber(builder, loc, integer, builder.getIndexType());
@@ -136,19 +139,25 @@ void Frame::storeScalar(const Ref &ref, Value address, Value value) {
 }
 
 Value Frame::extent(Extent rows) {
+  Value number;
   switch (rows.kind) {
   case Extent::Kind::Constant:
     return constant(rows.factor);
   case Extent::Kind::Input:
-    return div(mul(symbols[rows.id], rows.factor), constant(rows.divisor));
+    number = symbols[rows.id];
+    break;
   case Extent::Kind::Group:
-    return mul(sub(groupEnd, groupBegin), rows.factor);
-  case Extent::Kind::Grouped:
+    number = sub(groupEnd, groupBegin);
+    break;
+  case Extent::Kind::Grouped: {
+    grouped::PlanOp plan = schedule.extents().plan(rows);
+    number = toIndex(
+        loadScalar(ref(plan.getOffsets()), constant(plan.getExperts())));
     break;
   }
-  grouped::PlanOp plan = schedule.extents().plan(rows);
-  Value all = loadScalar(ref(plan.getOffsets()), constant(plan.getExperts()));
-  return mul(toIndex(all), rows.factor);
+  }
+  Value part = div(mul(number, rows.factor), rows.divisor);
+  return add(mul(part, rows.times), rows.more);
 }
 
 std::pair<Value, Value> Frame::rowRange(Value tensor) {

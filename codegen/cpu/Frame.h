@@ -52,6 +52,7 @@ public:
   mlir::Value min(mlir::Value a, mlir::Value b);
   mlir::Value max(mlir::Value a, mlir::Value b);
   mlir::Value div(mlir::Value a, mlir::Value b);
+  mlir::Value div(mlir::Value a, int64_t b);
   mlir::Value ceilDiv(mlir::Value a, mlir::Value b);
   mlir::Value toIndex(mlir::Value integer);
   mlir::Value less(mlir::Value a, mlir::Value b); // signed

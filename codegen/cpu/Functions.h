@@ -18,6 +18,8 @@ void populateExponentials(mlir::RewritePatternSet &patterns);
 void populateLogarithms(mlir::RewritePatternSet &patterns);
 /// Trigonometry.cpp: sin, cos, atan2.
 void populateTrigonometry(mlir::RewritePatternSet &patterns);
+/// WideMath.cpp: exp and log of f64; error at most 1 ulp.
+void populateWideMath(mlir::RewritePatternSet &patterns);
 
 /// Replaces Op on f32 by `body`(numbers of its type, operands...).
 template <typename Op, typename Body>

@@ -19,6 +19,7 @@ struct Storage {
     Constant,  // `value`, known at compile time
     Number,    // no memory: a number that every thread has
     Traced,    // what the caller gives for trace `number`, else `source`
+    RowCount,  // where the caller reads how many rows result `number` has
   };
   Kind kind = Kind::Workspace;
   unsigned number = 0;

@@ -127,10 +127,12 @@ void Scheduler::shareWorkspace() {
   for (auto [number, storage] : llvm::enumerate(result.allStorages)) {
     if (storage.kind != Storage::Kind::Workspace)
       continue;
-    Place place{result.bound(storage.rows), storage.rowBytes()};
-    place.rowBytes *= place.rows.factor * storage.copies;
-    place.rowBytes = (place.rowBytes - 1) / place.rows.divisor + 1;
-    place.rows.factor = place.rows.divisor = 1;
+    Extent most = extents.bound(storage.rows);
+    int64_t bytes = storage.rowBytes() * storage.copies;
+    Place place;
+    place.rows = {most.kind, 1, most.id};
+    place.rowBytes = llvm::divideCeil(bytes * most.factor, most.divisor);
+    place.moreBytes = bytes * most.more;
     wishes.push_back({place, static_cast<unsigned>(number)});
   }
   auto rank = [&](const Wish &wish) {
@@ -155,6 +157,8 @@ void Scheduler::shareWorkspace() {
       result.allPlaces.push_back(wish.place);
       users.emplace_back();
     }
+    int64_t &more = result.allPlaces[place].moreBytes;
+    more = std::max(more, wish.place.moreBytes);
     users[place].push_back(life);
     result.allStorages[wish.storage].place = place;
   }

@@ -22,14 +22,15 @@ static bool isStored(Value value) {
   return isa<RankedTensorType, grouped::PackedType>(value.getType());
 }
 
-/// Products and functions such as exp exist in f32; in f64 rows can only be
-/// moved and put through arith and what is one instruction.
+/// Packed products and most functions exist in f32 alone; in f64 there are exp,
+/// log, what is one instruction, and plain sums and products.
 static bool needsWideMath(Operation *op) {
-  if (isa<BroadcastOp, GatherOp, MapOp, RandomOp, ReduceOp, SplitOp, TokensOp,
-          grouped::CombineOp, grouped::LoopOp, grouped::TopKOp,
-          grouped::SelectOp, grouped::PickOp, grouped::BalanceLossOp,
-          grouped::LimitOp, grouped::TakeOp, grouped::AssignOp, math::AbsFOp,
-          math::CeilOp, math::CopySignOp, math::FloorOp, math::FmaOp,
+  if (isa<BroadcastOp, GatherOp, LinearOp, MapOp, RandomOp, ReduceOp, SigmoidOp,
+          SiluOp, SoftmaxOp, SplitOp, TokensOp, grouped::CombineOp,
+          grouped::LoopOp, grouped::TopKOp, grouped::SelectOp, grouped::PickOp,
+          grouped::BalanceLossOp, grouped::LimitOp, grouped::TakeOp,
+          grouped::AssignOp, math::AbsFOp, math::CeilOp, math::CopySignOp,
+          math::ExpOp, math::FloorOp, math::FmaOp, math::LogOp,
           math::RoundEvenOp, math::SqrtOp, math::TruncOp>(op) ||
       !isa_and_nonnull<MoeDialect, grouped::GroupedDialect, math::MathDialect>(
           op->getDialect()))
@@ -45,25 +46,42 @@ static bool bodyWorks(Block &body) {
   });
 }
 
-static bool isStaticSlice(tensor::ExtractSliceOp slice) {
-  return !ShapedType::isDynamicShape(slice.getStaticOffsets()) &&
-         !ShapedType::isDynamicShape(slice.getStaticStrides());
+/// Offsets may be known at run time only, and the number of rows.
+static bool isSupportedSlice(OffsetSizeAndStrideOpInterface op,
+                             const llvm::SmallBitVector &dropped) {
+  return !ShapedType::isDynamicShape(op.getStaticStrides()) &&
+         !ShapedType::isDynamicShape(op.getStaticSizes().drop_front()) &&
+         !(dropped[0] && op.isDynamicSize(0));
 }
 
-static OpKind kindOfInsert(tensor::InsertSliceOp op) {
-  if (ShapedType::isDynamicShape(op.getStaticOffsets()) ||
-      ShapedType::isDynamicShape(op.getStaticStrides()))
+static OpKind kindOfExtract(tensor::ExtractSliceOp op) {
+  if (!isSupportedSlice(op, op.getDroppedDims()))
     return OpKind::Unsupported;
-  bool allRows = op.getStaticOffset(0) == 0 && op.getStaticStride(0) == 1 &&
-                 !op.getDroppedDims()[0] &&
-                 (op.isDynamicSize(0) ||
-                  op.getStaticSize(0) == op.getDestType().getDimSize(0));
-  if (allRows)
-    return OpKind::Row;
-  return op.getDestType().hasStaticShape() &&
-                 op.getSourceType().hasStaticShape()
-             ? OpKind::Serial
-             : OpKind::Unsupported;
+  return ShapedType::isDynamicShape(op.getStaticOffsets()) ? OpKind::Row
+                                                           : OpKind::View;
+}
+
+static bool takesAllRows(OffsetSizeAndStrideOpInterface op,
+                         const llvm::SmallBitVector &dropped) {
+  return !dropped[0] && !op.isDynamicOffset(0) && op.getStaticOffset(0) == 0 &&
+         op.getStaticStride(0) == 1;
+}
+bool keepsRows(tensor::ExtractSliceOp op, const Extents &extents) {
+  return takesAllRows(op, op.getDroppedDims()) &&
+         extents.of(op.getSource()) == extents.of(op.getResult());
+}
+bool keepsRows(tensor::InsertSliceOp op, const Extents &extents) {
+  return takesAllRows(op, op.getDroppedDims()) &&
+         extents.of(op.getSource()) == extents.of(op.getResult());
+}
+
+static OpKind kindOfGenerate(tensor::GenerateOp op) {
+  Block &body = op.getBody().front();
+  bool numbers = llvm::all_of(body.without_terminator(), [](Operation &in) {
+    return kindOf(&in) == OpKind::Scalar;
+  });
+  return numbers && body.getNumArguments() > 0 ? OpKind::Row
+                                               : OpKind::Unsupported;
 }
 
 /// Whether tensors and numbers are all that goes through it.
@@ -96,17 +114,19 @@ OpKind kindOf(Operation *op) {
     return dim.getConstantIndex() == 0 ? OpKind::Scalar : OpKind::Unsupported;
   if (auto capacity = dyn_cast<CapacityOp>(op))
     return isStored(capacity.getTokens()) ? OpKind::Row : OpKind::Scalar;
-  if (isa<tensor::FromElementsOp>(op))
+  if (isa<tensor::FromElementsOp, tensor::InsertOp>(op))
     return OpKind::Serial;
   if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
-    return kindOfInsert(insert);
-  if (auto concat = dyn_cast<tensor::ConcatOp>(op))
-    return concat.getDim() == 0 ? OpKind::Serial : OpKind::Row;
+    return isSupportedSlice(insert, insert.getDroppedDims())
+               ? OpKind::Row
+               : OpKind::Unsupported;
+  if (auto generate = dyn_cast<tensor::GenerateOp>(op))
+    return kindOfGenerate(generate);
   if (auto constant = dyn_cast<arith::ConstantOp>(op))
     return isa<ShapedType>(constant.getType()) ? OpKind::Constant
                                                : OpKind::Scalar;
   if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
-    return isStaticSlice(slice) ? OpKind::View : OpKind::Unsupported;
+    return kindOfExtract(slice);
   if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp,
           linalg::TransposeOp, SplitOp, grouped::TraceOp>(op))
     return OpKind::View;
@@ -150,7 +170,7 @@ OpKind kindOf(Operation *op) {
   if (isa<AttentionOp, BroadcastOp, GatherOp, RandomOp, RopeOp,
           grouped::CombineOp, grouped::TopKOp, grouped::SelectOp,
           grouped::JoinOp, grouped::CheckIdsOp, grouped::PickOp,
-          grouped::MatrixOp, tensor::SplatOp>(op))
+          grouped::MatrixOp, tensor::ConcatOp, tensor::SplatOp>(op))
     return OpKind::Row;
   if (auto map = dyn_cast<MapOp>(op))
     return bodyWorks(map.getBody().front()) ? OpKind::Row : OpKind::Unsupported;
@@ -227,6 +247,10 @@ void forEachRead(Operation *op, const Extents &extents,
         visit(value, Reach::Whole);
     return;
   }
+  if (auto generate = dyn_cast<tensor::GenerateOp>(op))
+    return forEachSource(
+        generate.getBody().front().getTerminator()->getOperand(0), extents,
+        [&](Value tensor) { visit(tensor, Reach::Whole); });
   Reach reach = kindOf(op) == OpKind::Row ? Reach::Row : Reach::Whole;
   for (OpOperand &operand : op->getOpOperands()) {
     Value value = operand.get();
@@ -242,6 +266,14 @@ void forEachRead(Operation *op, const Extents &extents,
       here = value == gather.getTable() ? Reach::Whole : reach;
     else if (auto combine = dyn_cast<grouped::CombineOp>(op))
       here = operand.getOperandNumber() == 0 ? Reach::Whole : reach;
+    else if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
+      here = operand.getOperandNumber() > 0 || keepsRows(insert, extents)
+                 ? reach
+                 : Reach::Whole;
+    else if (auto concat = dyn_cast<tensor::ConcatOp>(op))
+      here = concat.getDim() == 0 ? Reach::Whole : reach;
+    else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
+      here = keepsRows(slice, extents) ? reach : Reach::Whole;
     else if (auto pick = dyn_cast<grouped::PickOp>(op))
       here = pick.getValues().getType().getRank() == 1 &&
                      operand.getOperandNumber() == 0

@@ -32,6 +32,11 @@ enum class Reach {
   Whole, // anything
 };
 
+/// Whether row r of a slice is row r of the tensor that it is cut out of or put
+/// into.
+bool keepsRows(mlir::tensor::ExtractSliceOp op, const Extents &extents);
+bool keepsRows(mlir::tensor::InsertSliceOp op, const Extents &extents);
+
 /// Calls `visit` for every tensor or packed operand; of loops and flows also
 /// for the values that their regions capture. Tensors with elements that become
 /// scalar operands count too.

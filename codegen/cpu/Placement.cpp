@@ -233,6 +233,7 @@ void Scheduler::visitTrace(grouped::TraceOp op) {
   Storage used = result.storage(from.storage);
   result.allStorages[from.storage].recordedBy = static_cast<int>(number);
   kept.push_back(from.storage);
+  stopWaiting(Access{from.storage, Reach::Whole}, nullptr, 0);
   used.kind = Storage::Kind::Traced;
   used.number = number;
   used.source = from.storage;

@@ -14,21 +14,6 @@ using namespace mlir;
 
 namespace moe::cpu {
 
-/// Element by element, for strides that no vector load follows.
-static void copyStrided(Frame &f, const Ref &in, const Ref &out,
-                        ArrayRef<int64_t> shape, size_t d, Value from,
-                        Value to) {
-  if (d == in.layout.strides.size() || shape.empty()) {
-    f.storeScalar(out, to, f.loadScalar(in, from));
-    return;
-  }
-  f.loop(shape[d], [&](Value i) {
-    copyStrided(f, in, out, shape, d + 1,
-                f.add(from, f.mul(i, in.layout.strides[d])),
-                f.add(to, f.mul(i, out.layout.strides[d])));
-  });
-}
-
 void emitCopyRow(Frame &f, const Step &step, Value row) {
   auto type = cast<RankedTensorType>(step.value.getType());
   Ref in = f.ref(step.value, step.from), out = f.ref(step.value, step.to);
@@ -45,45 +30,6 @@ void emitCopyRow(Frame &f, const Step &step, Value row) {
     f.store(out, f.add(to, column), f.load(in, f.add(from, column), lanes),
             lanes);
   });
-}
-
-void emitInsert(Frame &f, tensor::InsertSliceOp op, Value row) {
-  Ref in = f.ref(op.getSource()), out = f.ref(op.getResult());
-  Value first = row ? row : f.constant(0);
-  Value to = f.rowAddress(out, first);
-  if (!op.getDest().getDefiningOp<tensor::EmptyOp>()) {
-    Ref old = f.ref(op.getDest());
-    Value from = f.rowAddress(old, first);
-    int64_t rows = row ? 1 : op.getDestType().getDimSize(0);
-    f.columns(rows * out.rowElements, [&](Value column, int64_t lanes) {
-      f.store(out, f.add(to, column), f.load(old, f.add(from, column), lanes),
-              lanes);
-    });
-  }
-  // Where the slice lies, without the dimensions that the source lacks.
-  Ref slice = out;
-  slice.layout.strides.clear();
-  llvm::SmallBitVector dropped = op.getDroppedDims();
-  for (auto [d, stride] : llvm::enumerate(out.layout.strides)) {
-    to = f.add(to, op.getStaticOffset(d) * stride);
-    if (!dropped[d])
-      slice.layout.strides.push_back(op.getStaticStride(d) * stride);
-  }
-  copyStrided(f, in, slice, op.getSourceType().getShape(), row ? 1 : 0,
-              f.rowAddress(in, first), to);
-}
-
-void emitConcat(Frame &f, tensor::ConcatOp op, Value row) {
-  Ref out = f.ref(op.getResult());
-  Value first = row ? row : f.constant(0);
-  Value to = f.rowAddress(out, first);
-  for (Value input : op.getInputs()) {
-    Ref in = f.ref(input);
-    ArrayRef<int64_t> shape =
-        cast<RankedTensorType>(input.getType()).getShape();
-    copyStrided(f, in, out, shape, row ? 1 : 0, f.rowAddress(in, first), to);
-    to = f.add(to, shape[op.getDim()] * out.layout.strides[op.getDim()]);
-  }
 }
 
 void emitGatherRow(Frame &f, GatherOp op, Value row) {

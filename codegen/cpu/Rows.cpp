@@ -52,9 +52,13 @@ void emitRow(Frame &frame, const Step &step, Value row) {
   if (auto op = dyn_cast<linalg::LinalgOp>(step.op))
     return emitLinalg(frame, op, row);
   if (auto op = dyn_cast<tensor::InsertSliceOp>(step.op))
-    return emitInsert(frame, op, row);
+    return emitInsertSlice(frame, op, row);
+  if (auto op = dyn_cast<tensor::ExtractSliceOp>(step.op))
+    return emitExtractSlice(frame, op, row);
   if (auto op = dyn_cast<tensor::ConcatOp>(step.op))
     return emitConcat(frame, op, row);
+  if (auto op = dyn_cast<tensor::GenerateOp>(step.op))
+    return emitGenerateRow(frame, op, row);
   emitElementwiseRow(frame, step.op, row);
 }
 
@@ -68,6 +72,11 @@ static void emitNumbers(Frame &f, const Ref &to, ValueRange numbers) {
 void emitSerial(Frame &frame, const Step &step) {
   if (step.kind == Step::Kind::Number)
     return emitNumbers(frame, frame.ref(step.value, step.to), step.value);
+  if (step.kind == Step::Kind::RowCount)
+    return frame.storeScalar(
+        frame.ref(step.to.storage, frame.builder.getIndexType()),
+        frame.constant(0),
+        frame.extent(frame.schedule.extents().of(step.value)));
   if (auto op = dyn_cast<tensor::FromElementsOp>(step.op))
     return emitNumbers(frame, frame.ref(op.getResult()), op.getElements());
   if (auto op = dyn_cast<SoftmaxOp>(step.op))
@@ -76,10 +85,8 @@ void emitSerial(Frame &frame, const Step &step) {
     return emitReduceOverRows(frame, op);
   if (auto op = dyn_cast<linalg::LinalgOp>(step.op))
     return emitLinalg(frame, op, Value());
-  if (auto op = dyn_cast<tensor::InsertSliceOp>(step.op))
-    return emitInsert(frame, op, Value());
-  if (auto op = dyn_cast<tensor::ConcatOp>(step.op))
-    return emitConcat(frame, op, Value());
+  if (auto op = dyn_cast<tensor::InsertOp>(step.op))
+    return emitInsertNumber(frame, op);
   if (isa<grouped::LimitOp>(step.op))
     return emitLimit(frame, step);
   if (isa<grouped::BalanceLossOp>(step.op))

@@ -34,15 +34,27 @@ void emitSoftmaxOverRows(Frame &frame, SoftmaxOp op,
                          const Team *team = nullptr);
 void emitReduceOverRows(Frame &frame, ReduceOp op, const Team *team = nullptr);
 
+// Slices.cpp.
+void emitExtractSlice(Frame &frame, mlir::tensor::ExtractSliceOp op,
+                      mlir::Value row);
+void emitInsertSlice(Frame &frame, mlir::tensor::InsertSliceOp op,
+                     mlir::Value row);
+void emitConcat(Frame &frame, mlir::tensor::ConcatOp op, mlir::Value row);
+void emitGenerateRow(Frame &frame, mlir::tensor::GenerateOp op,
+                     mlir::Value row);
+void emitInsertNumber(Frame &frame, mlir::tensor::InsertOp op);
+/// Element by element, for strides that no vector load follows: dimensions from
+/// `d` on of `shape`.
+void copyStrided(Frame &frame, const Ref &in, const Ref &out,
+                 llvm::ArrayRef<int64_t> shape, size_t d, mlir::Value from,
+                 mlir::Value to);
+
 // RowMove.cpp: from other rows.
 void emitCopyRow(Frame &frame, const Step &step, mlir::Value row);
 void emitQuantizeRow(Frame &frame, const Step &step, mlir::Value row);
 void emitGatherRow(Frame &frame, GatherOp op, mlir::Value row);
 void emitCombineRow(Frame &frame, grouped::CombineOp op, mlir::Value row);
 void emitLinearRow(Frame &frame, LinearOp op, mlir::Value row);
-// Without a row: everything.
-void emitInsert(Frame &frame, mlir::tensor::InsertSliceOp op, mlir::Value row);
-void emitConcat(Frame &frame, mlir::tensor::ConcatOp op, mlir::Value row);
 
 // Attention.cpp: over the rows of others.
 void emitAttentionRow(Frame &frame, const Step &step, mlir::Value row);

@@ -28,15 +28,6 @@ PackedLayout packedLayout(grouped::PackedType type, const Level &level) {
   return layout;
 }
 
-Extent Schedule::bound(Extent extent) const {
-  if (extent.kind != Extent::Kind::Grouped)
-    return extent;
-  grouped::PlanOp plan = rows->plan(extent);
-  Extent result = bound(rows->of(plan.getIds()));
-  result.factor *= plan.getIds().getType().getDimSize(1) * extent.factor;
-  return result;
-}
-
 Layout Schedule::matmulInput(grouped::MatmulOp op) const {
   auto other = prepared.find(op);
   if (other == prepared.end())
@@ -59,30 +50,90 @@ std::optional<unsigned> Schedule::matmulScales(grouped::MatmulOp op) const {
   return other == prepared.end() ? std::nullopt : other->second.scales;
 }
 
-unsigned Scheduler::phaseFor(Phase::Kind kind, Extent rows,
-                             ArrayRef<Access> accesses) {
-  bool shared = kind == Phase::Kind::Rows || kind == Phase::Kind::Serial;
-  unsigned earliest = 0;
-  std::vector<Phase> &phases = result.sequences[sequence];
-  for (const Access &access : accesses) {
+/// The first phase that may do a step: behind what it reads, or together with
+/// it.
+unsigned Scheduler::earliest(const Work &work) const {
+  const std::vector<Phase> &phases = result.sequences[sequence];
+  unsigned first = 0;
+  for (const Access &access : work.accesses) {
     int made = producerOf(access.storage);
     if (made < 0)
       continue;
     const Phase &producer = phases[made];
-    bool sameTask = shared && producer.kind == kind &&
-                    (kind == Phase::Kind::Serial ||
-                     (producer.rows == rows && access.reach == Reach::Row));
-    earliest = std::max<unsigned>(earliest, sameTask ? made : made + 1);
+    bool sameTask =
+        producer.kind == work.kind &&
+        (work.kind == Phase::Kind::Serial ||
+         (work.kind == Phase::Kind::Rows && producer.rows == work.rows &&
+          access.reach == Reach::Row));
+    first = std::max<unsigned>(first, sameTask ? made : made + 1);
   }
-  if (shared)
-    for (unsigned i = earliest; i < phases.size(); ++i)
-      if (phases[i].kind == kind && phases[i].rows == rows)
-        return i;
-  Phase phase;
-  phase.kind = kind;
-  phase.rows = rows;
-  phases.push_back(phase);
-  return phases.size() - 1;
+  return first;
+}
+
+/// Puts a step into a phase of its kind from `first` on, a new one if need be.
+void Scheduler::schedule(Work work, unsigned first) {
+  std::vector<Phase> &phases = result.sequences[sequence];
+  bool shared =
+      work.kind == Phase::Kind::Rows || work.kind == Phase::Kind::Serial;
+  unsigned number = phases.size();
+  for (unsigned i = first; shared && i < phases.size(); ++i)
+    if (phases[i].kind == work.kind && phases[i].rows == work.rows) {
+      number = i;
+      break;
+    }
+  if (number == phases.size()) {
+    phases.emplace_back();
+    phases.back().kind = work.kind;
+    phases.back().rows = work.rows;
+  }
+  for (const Access &access : work.accesses)
+    records[sequence].reads.push_back(
+        {access.storage, producerOf(access.storage), number, access.reach});
+  for (unsigned storage : work.writes)
+    write(storage, number);
+  phases[number].steps.push_back(std::move(work.step));
+}
+
+/// Row steps that read nothing computed wait for their first reader, so that
+/// they can share its phase and do not fill memory before.
+bool Scheduler::canWait(const Work &work) const {
+  return work.kind == Phase::Kind::Rows &&
+         llvm::all_of(work.accesses,
+                      [&](Access access) {
+                        return waiting.contains(access.storage) ||
+                               producerOf(access.storage) < 0;
+                      }) &&
+         llvm::all_of(work.writes, [&](unsigned storage) {
+           return result.allStorages[storage].kind ==
+                      Storage::Kind::Workspace &&
+                  !llvm::is_contained(kept, storage);
+         });
+}
+
+/// Schedules what waits for a reader of these storages. `reader`: the work that
+/// reads, or null; `first`: its first phase.
+void Scheduler::stopWaiting(ArrayRef<Access> accesses, const Work *reader,
+                            unsigned first) {
+  for (const Access &access : accesses) {
+    auto found = waiting.find(access.storage);
+    if (found == waiting.end())
+      continue;
+    Work work = *found->second;
+    for (unsigned storage : work.writes)
+      waiting.erase(storage);
+    unsigned from = first;
+    bool together = reader && reader->kind == Phase::Kind::Rows &&
+                    reader->rows == work.rows && access.reach == Reach::Row;
+    if (!together) { // the last one before
+      from = 0;
+      for (auto [i, phase] : llvm::enumerate(result.sequences[sequence]))
+        if (phase.kind == Phase::Kind::Rows && phase.rows == work.rows)
+          from = i;
+    }
+    stopWaiting(work.accesses, &work, from);
+    from = std::max(from, earliest(work));
+    schedule(std::move(work), from);
+  }
 }
 
 void Scheduler::addStep(Step step, Phase::Kind kind, Extent rows,
@@ -93,16 +144,20 @@ void Scheduler::addStep(Step step, Phase::Kind kind, Extent rows,
   }
   if (kind != Phase::Kind::Rows)
     rows = Extent{};
-  SmallVector<Access> made(accesses);
-  for (Access &access : made)
+  Work work{std::move(step), kind, rows, SmallVector<Access>(accesses),
+            SmallVector<unsigned>(writes)};
+  for (Access &access : work.accesses)
     access.storage = madeAt(access.storage);
-  unsigned phase = phaseFor(kind, rows, made);
-  for (const Access &access : made)
-    records[sequence].reads.push_back(
-        {access.storage, producerOf(access.storage), phase, access.reach});
-  for (unsigned storage : writes)
-    write(storage, phase);
-  result.sequences[sequence][phase].steps.push_back(std::move(step));
+  if (canWait(work)) {
+    auto shared = std::make_shared<Work>(std::move(work));
+    for (unsigned storage : writes)
+      waiting[storage] = shared;
+    return;
+  }
+  unsigned first = earliest(work);
+  stopWaiting(work.accesses, &work, first);
+  first = std::max(first, earliest(work));
+  schedule(std::move(work), first);
 }
 
 LogicalResult Scheduler::requireContents(Operation *user, Value value) {
@@ -297,6 +352,23 @@ void Scheduler::deliverNumber(Value number, unsigned storage) {
           storage);
 }
 
+/// How many rows a result has got, for the caller.
+void Scheduler::deliverRowCount(Value value, unsigned number) {
+  Storage storage;
+  storage.kind = Storage::Kind::RowCount;
+  storage.number = number;
+  storage.element = IndexType::get(function.getContext());
+  storage.rowStride = 1;
+  Step step;
+  step.kind = Step::Kind::RowCount;
+  step.value = value;
+  step.to.storage = addStorage(storage);
+  Value offsets = extents.plan(extents.of(value)).getOffsets();
+  Access access{result.layout(offsets).storage, Reach::Whole};
+  unsigned target = step.to.storage;
+  addStep(std::move(step), Phase::Kind::Serial, Extent{}, access, target);
+}
+
 SmallVector<Scheduler::Access> Scheduler::sourcesOf(Value number) const {
   SmallVector<Access> sources;
   forEachSource(number, extents, [&](Value source) {
@@ -351,6 +423,9 @@ FailureOr<Schedule> Scheduler::run() {
   for (auto [value, storage] : llvm::zip_equal(values, storages))
     if (value.getType().isIntOrIndexOrFloat())
       deliverNumber(value, storage);
+  for (auto [number, value] : llvm::enumerate(values))
+    if (extents.of(value).kind == Extent::Kind::Grouped)
+      deliverRowCount(value, number);
   finish();
   return std::move(result);
 }

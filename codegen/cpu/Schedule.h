@@ -18,6 +18,7 @@ struct Step {
     Compute,  // operation `op`
     Copy,     // `value` from one place to another, made dense or converted
     Number,   // the scalar `value` to where results lie
+    RowCount, // the number of rows of `value` to where the caller reads it
     Quantize, // rows of `value` to entries of 8 bits and scales
   };
   Kind kind = Kind::Compute;
@@ -65,6 +66,7 @@ struct Phase {
 struct Place {
   Extent rows; // factor 1
   int64_t rowBytes = 0;
+  int64_t moreBytes = 0; // besides those of rows
 };
 
 class Schedule {
@@ -89,8 +91,6 @@ public:
   }
   /// Parts of the workspace; Storage::place is one of them.
   llvm::ArrayRef<Place> places() const { return allPlaces; }
-  /// The most rows that an extent can have, as a constant or for an input.
-  Extent bound(Extent extent) const;
   /// Where a tensor or packed value lies.
   const Layout &layout(mlir::Value value) const { return layouts.at(value); }
   /// The rows that a matmul multiplies: the input, a copy that is wider or has

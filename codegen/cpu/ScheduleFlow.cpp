@@ -127,6 +127,11 @@ LogicalResult Scheduler::visitFlow(Operation *op) {
   });
   if (failed(ready))
     return failure();
+  SmallVector<Access> accesses;
+  forEachRead(op, extents, [&](Value value, Reach) {
+    accesses.push_back({madeAt(result.layout(value).storage), Reach::Whole});
+  });
+  stopWaiting(accesses, nullptr, 0);
   unsigned firstKept = kept.size();
   Phase phase;
   phase.kind = Phase::Kind::Flow;
@@ -149,11 +154,9 @@ LogicalResult Scheduler::visitFlow(Operation *op) {
         {storage, producerOf(storage), number, Reach::Whole});
     write(storage, number);
   }
-  forEachRead(op, extents, [&](Value value, Reach) {
-    unsigned storage = madeAt(result.layout(value).storage);
+  for (const Access &access : accesses)
     records[sequence].reads.push_back(
-        {storage, producerOf(storage), number, Reach::Whole});
-  });
+        {access.storage, producerOf(access.storage), number, Reach::Whole});
   for (Value value : op->getResults())
     if (!isa<RankedTensorType>(value.getType())) {
       Storage storage;

@@ -9,6 +9,7 @@
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
+#include <memory>
 #include <optional>
 
 namespace moe::cpu {
@@ -66,6 +67,7 @@ private:
                               mlir::ValueRange values,
                               llvm::ArrayRef<unsigned> storages);
   void deliverNumber(mlir::Value number, unsigned storage);
+  void deliverRowCount(mlir::Value result, unsigned number);
   llvm::SmallVector<Access> sourcesOf(mlir::Value number) const;
   void ownPacked(grouped::PackOp op);
   void ownConstant(mlir::Operation *op);
@@ -79,8 +81,19 @@ private:
   void addStep(Step step, Phase::Kind kind, Extent rows,
                llvm::ArrayRef<Access> accesses,
                llvm::ArrayRef<unsigned> writes);
-  unsigned phaseFor(Phase::Kind kind, Extent rows,
-                    llvm::ArrayRef<Access> accesses);
+  /// A step with what it reads and writes.
+  struct Work {
+    Step step;
+    Phase::Kind kind;
+    Extent rows;
+    llvm::SmallVector<Access> accesses;
+    llvm::SmallVector<unsigned> writes;
+  };
+  unsigned earliest(const Work &work) const;
+  void schedule(Work work, unsigned first);
+  bool canWait(const Work &work) const;
+  void stopWaiting(llvm::ArrayRef<Access> accesses, const Work *reader,
+                   unsigned first);
   void finish();
   void placeBarriers(unsigned sequence, std::vector<bool> &local);
   void shareWorkspace();
@@ -142,6 +155,8 @@ private:
     producers[storage] = {sequence, static_cast<int>(phase)};
     records[sequence].writes.push_back({storage, phase});
   }
+  /// Who will write a storage once somebody wants to read it.
+  llvm::DenseMap<unsigned, std::shared_ptr<Work>> waiting;
   /// Storages that outlive the phase that writes them.
   llvm::SmallVector<unsigned> kept;
   llvm::SmallVector<grouped::TraceOp> traced;

@@ -73,6 +73,7 @@ struct ExpandMathPass : PassWrapper<ExpandMathPass, OperationPass<>> {
     populateExponentials(patterns);
     populateLogarithms(patterns);
     populateTrigonometry(patterns);
+    populateWideMath(patterns);
     // What MLIR computes well enough.
     populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
       return name == "math.erf" || name == "math.erfc";

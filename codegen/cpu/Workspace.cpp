@@ -20,14 +20,14 @@ Workspace layOutWorkspace(Frame &f) {
   int64_t counters = f.schedule.counters() * kAlignment;
   Value end = f.constant(counters);
   SmallVector<Value> places;
-  auto alignedRows = [&](Extent rows, int64_t rowBytes) {
-    Value bytes = f.mul(f.extent(rows), rowBytes);
+  auto alignedRows = [&](Extent rows, int64_t rowBytes, int64_t more = 0) {
+    Value bytes = f.add(f.mul(f.extent(rows), rowBytes), more);
     Value lines = f.div(f.add(bytes, kAlignment - 1), f.constant(kAlignment));
     return f.mul(lines, kAlignment);
   };
   for (const Place &place : f.schedule.places()) {
     places.push_back(end);
-    end = f.add(end, alignedRows(place.rows, place.rowBytes));
+    end = f.add(end, alignedRows(place.rows, place.rowBytes, place.moreBytes));
   }
   result.scratchBytes = f.constant(0);
   for (auto [number, storage] : llvm::enumerate(f.schedule.storages())) {
@@ -37,7 +37,7 @@ Workspace layOutWorkspace(Frame &f) {
           f.add(result.scratchBytes, aligned(storage.rowBytes()));
     } else if (storage.kind == Storage::Kind::Private) {
       result.scratchOffsets[number] = result.scratchBytes;
-      Extent rows = f.schedule.bound(storage.rows);
+      Extent rows = f.schedule.extents().bound(storage.rows);
       result.scratchBytes =
           f.add(result.scratchBytes, alignedRows(rows, storage.rowBytes()));
     } else if (storage.kind == Storage::Kind::Workspace) {

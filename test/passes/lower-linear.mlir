@@ -48,3 +48,12 @@ func.func @not_in_a_loop(%o: tensor<6xi32>, %x: tensor<?x6xf32>, %w: tensor<5x6x
   }
   return %y : tensor<?x6xf32>
 }
+
+// Matmuls sum in f32.
+// CHECK-LABEL: func.func @not_f64(
+// CHECK: moe.linear %{{.*}} : (tensor<?x6xf64>, tensor<4x6xf64>) -> tensor<?x4xf64>
+// CHECK-NOT: grouped
+func.func @not_f64(%x: tensor<?x6xf64>, %w: tensor<4x6xf64>) -> tensor<?x4xf64> {
+  %y = moe.linear %x, %w : (tensor<?x6xf64>, tensor<4x6xf64>) -> tensor<?x4xf64>
+  return %y : tensor<?x4xf64>
+}

@@ -108,6 +108,13 @@ TEST(Description, Contradictions) {
            {"\"results\":[ {\"dtype\":\"f32\",\"shape\":[\"d0\"",
             "\"results\":[ {\"dtype\":\"f32\",\"shape\":[\"d1\"",
             "results[0].shape[0] is 'd1', a size that no input has"},
+           {"\"results\":[ {\"dtype\":\"f32\",\"shape\":[\"d0\"",
+            "\"results\":[ {\"dtype\":\"f32\",\"shape\":[{\"of\":4}",
+            "results[0].shape[0].of is not the name of a size"},
+           {"\"results\":[ {\"dtype\":\"f32\",\"shape\":[\"d0\"",
+            "\"results\":[ {\"dtype\":\"f32\",\"shape\":[{\"most\":{\"of\":"
+            "\"d0\",\"factor\":1,\"divisor\":0,\"times\":1,\"more\":0}}",
+            "results[0].shape[0].most.divisor is 0"},
            {"\"shape\":[4],\"stack\"", "\"shape\":[\"d0\"],\"stack\"",
             "params[0].shape[0] is not an unsigned integer"},
            {"\"shape\":[4],\"stack\"",

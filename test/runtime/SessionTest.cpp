@@ -406,6 +406,57 @@ TEST_F(Session, NumbersHaveRankZero) {
   EXPECT_SAYS("input 1 of 'mix' has no data");
 }
 
+TEST_F(Session, RowsOfResults) {
+  auto rows = [&](const char *size) {
+    return create(test::description(
+        {{"\"results\":[ {\"dtype\":\"f32\",\"shape\":[\"d0\"",
+          std::string("\"results\":[ {\"dtype\":\"f32\",\"shape\":[") +
+              size}}));
+  };
+  // As many as the inputs say.
+  ASSERT_EQ(rows("{\"of\":\"d0\",\"factor\":3,\"divisor\":2,\"times\":2,"
+                 "\"more\":5}"),
+            MOERT_OK)
+      << error.message;
+  moert_type type;
+  ASSERT_EQ(moert_function_result(made->module, 0, 0, &type, &error), MOERT_OK);
+  EXPECT_EQ(type.shape[0], -1);
+  EXPECT_STREQ(type.symbols[0], "3*d0/2*2+5");
+  std::vector<float> x(12, 2), y(3, 1), z(13 * 4);
+  moert_tensor inputs[] = {tensor(x.data(), {3, 4}), tensor(y.data(), {3})};
+  moert_tensor results[] = {tensor(z.data(), {3, 4})};
+  auto invoke = [&] {
+    return moert_session_invoke(made->session, inputs, results, &error);
+  };
+  EXPECT_EQ(invoke(), MOERT_USAGE);
+  EXPECT_SAYS("result 0 of 'mix' is 3x4xf32, wanted 13x4xf32");
+  results[0].shape[0] = 13;
+  EXPECT_EQ(invoke(), MOERT_OK) << error.message;
+  EXPECT_EQ(moert_session_result(made->session, 0)->shape[0], 13);
+  EXPECT_EQ(moert_session_result(made->session, 1), nullptr);
+  EXPECT_EQ(moert_session_result(made->session, -1), nullptr);
+  int64_t tokens = int64_t(1) << 56;
+  moert_tensor many[] = {tensor(nullptr, {tokens, 4}),
+                         tensor(nullptr, {tokens})};
+  EXPECT_EQ(moert_session_result_types(made->session, many, results, &error),
+            MOERT_MEMORY);
+  EXPECT_SAYS("result 0 of 'mix' of type 216172782113783813x4xf32 would have "
+              "more than 2^63 bytes");
+  // As many as the data say.
+  ASSERT_EQ(rows("{\"most\":\"d0\"}"), MOERT_OK) << error.message;
+  ASSERT_EQ(moert_function_result(made->module, 0, 0, &type, &error), MOERT_OK);
+  EXPECT_STREQ(type.symbols[0], "at most d0");
+  results[0] = tensor(z.data(), {3, 4});
+  ASSERT_EQ(invoke(), MOERT_OK) << error.message;
+  EXPECT_EQ(moert_session_result(made->session, 0)->shape[0], 3);
+  y[1] = -3000;
+  ASSERT_EQ(invoke(), MOERT_OK) << error.message;
+  EXPECT_EQ(moert_session_result(made->session, 0)->shape[0], 1);
+  y[1] = 0;
+  ASSERT_EQ(invoke(), MOERT_OK) << error.message;
+  EXPECT_EQ(moert_session_result(made->session, 0)->shape[0], 3);
+}
+
 TEST_F(Session, ErrorsOfTheModel) {
   ASSERT_EQ(create(), MOERT_OK);
   std::vector<float> z;

@@ -73,6 +73,24 @@ constexpr Router kRouters[] = {
 )"},
 };
 
+/// The schedule of a function, and the module and extents that it points to.
+struct Scheduled {
+  Scheduled(const std::string &text, const char *function)
+      : module(parseSourceString<ModuleOp>(text, &test::context())) {
+    PassManager manager(&test::context());
+    buildMoeToGrouped(manager);
+    if (!module || failed(manager.run(*module)))
+      return;
+    auto entry = module->lookupSymbol<func::FuncOp>(function);
+    extents = cpu::Extents::analyse(entry);
+    if (succeeded(extents))
+      schedule = cpu::Schedule::create(entry, *extents, cpu::levels().front());
+  }
+  OwningOpRef<ModuleOp> module;
+  FailureOr<cpu::Extents> extents = failure();
+  FailureOr<cpu::Schedule> schedule = failure();
+};
+
 class ScheduleTest : public testing::TestWithParam<Router> {};
 
 TEST_P(ScheduleTest, RouterIsOnePassOverRows) {
@@ -89,30 +107,69 @@ TEST_P(ScheduleTest, RouterIsOnePassOverRows) {
   text += router.body;
   text += router.isMatrix ? "  return %m : !s\n}\n"
                           : "  return %i, %v : !i, !v\n}\n";
-  OwningOpRef<ModuleOp> module =
-      parseSourceString<ModuleOp>(text, &test::context());
-  ASSERT_TRUE(module);
-  PassManager manager(&test::context());
-  buildMoeToGrouped(manager);
-  ASSERT_TRUE(succeeded(manager.run(*module)));
-  auto entry = module->lookupSymbol<func::FuncOp>("router");
-
-  FailureOr<cpu::Extents> extents = cpu::Extents::analyse(entry);
-  ASSERT_TRUE(succeeded(extents));
-  FailureOr<cpu::Schedule> schedule =
-      cpu::Schedule::create(entry, *extents, cpu::levels().front());
-  ASSERT_TRUE(succeeded(schedule));
+  Scheduled compiled(text, "router");
+  ASSERT_TRUE(succeeded(compiled.schedule));
+  const cpu::Schedule &schedule = *compiled.schedule;
 
   std::vector<cpu::Phase::Kind> kinds;
-  for (const cpu::Phase &phase : schedule->phases())
+  for (const cpu::Phase &phase : schedule.phases())
     kinds.push_back(phase.kind);
   EXPECT_EQ(kinds,
             (std::vector{cpu::Phase::Kind::Matmul, cpu::Phase::Kind::Rows}));
   std::vector<int64_t> kept; // columns of what is in the workspace
-  for (const cpu::Storage &storage : schedule->storages())
+  for (const cpu::Storage &storage : schedule.storages())
     if (storage.kind == cpu::Storage::Kind::Workspace)
       kept.push_back(storage.rowStride);
   EXPECT_EQ(kept, std::vector<int64_t>{16}); // the logits, or scores
+}
+
+/// Bytes of workspace for each row of a chain of layers with a bias on the
+/// choice, which no token's row depends on.
+int64_t bytesPerRow(int layers) {
+  std::string text = std::string(kTypes) +
+                     "func.func @chain(%x0: !x, %m: !moe.scope) -> !x {\n";
+  for (int i = 0; i < layers; ++i) {
+    std::string layer = R"(
+  %sN = moe.scope %m "layers.N."
+  %wN = moe.param %sN "gate" : !w
+  %biasN = moe.param %sN "bias" : tensor<16xf32>
+  %upN = moe.param %sN "{expert}.up" : tensor<16x32x32xf32>
+  %lN = moe.linear %xN, %wN : (!x, !w) -> !s
+  %pN = moe.sigmoid %lN : !s
+  %bN = moe.broadcast %biasN like %pN : tensor<16xf32>, !s
+  %keyN = arith.addf %pN, %bN : !s
+  %rN = moe.route %pN by %keyN top 4 : !s -> !top
+  %inN = moe.dispatch %xN by %rN : !x, !top
+  %outN = moe.expert by %rN rows(%t = %inN) each(%u = %upN) : !top, (!x, tensor<16x32x32xf32>) -> !x {
+    %h = moe.linear %t, %u : (!x, tensor<32x32xf32>) -> !x
+    moe.yield %h : !x
+  }
+  %yN = moe.combine %outN by %rN weighted : !x, !top
+  %xM = arith.addf %xN, %yN : !x
+)";
+    for (size_t at; (at = layer.find('N')) != std::string::npos;)
+      layer.replace(at, 1, std::to_string(i));
+    for (size_t at; (at = layer.find('M')) != std::string::npos;)
+      layer.replace(at, 1, std::to_string(i + 1));
+    text += layer;
+  }
+  text += "  return %x" + std::to_string(layers) + " : !x\n}\n";
+  Scheduled chain(text, "chain");
+  if (failed(chain.schedule))
+    return -1;
+  int64_t bytes = 0;
+  for (const cpu::Place &place : chain.schedule->places())
+    if (place.rows.kind == cpu::Extent::Kind::Input)
+      bytes += place.rowBytes;
+  return bytes;
+}
+
+// Of two layers the second writes the result and not the workspace.
+TEST(ChainTest, NeedsNoMoreThanThreeLayers) {
+  int64_t three = bytesPerRow(3);
+  EXPECT_GT(three, 0);
+  EXPECT_EQ(bytesPerRow(4), three);
+  EXPECT_EQ(bytesPerRow(6), three);
 }
 
 INSTANTIATE_TEST_SUITE_P(Routers, ScheduleTest, testing::ValuesIn(kRouters),

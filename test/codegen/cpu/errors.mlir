@@ -36,8 +36,8 @@ func.func @f(%x: tensor<?x4xi32>) -> tensor<?x4xi16> {
 }
 //--- wide-math.mlir
 func.func @f(%x: tensor<?x4xf64>) -> tensor<?x4xf64> {
-  // error: 'math.exp' op cannot be compiled for the CPU
-  %e = math.exp %x : tensor<?x4xf64>
+  // error: 'math.erf' op cannot be compiled for the CPU
+  %e = math.erf %x : tensor<?x4xf64>
   return %e : tensor<?x4xf64>
 }
 //--- function.mlir
@@ -91,7 +91,7 @@ func.func @f(%x: tensor<?x4xf32>, %n: index) -> tensor<4xf32> {
 }
 //--- concat.mlir
 func.func @f(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> tensor<?x4xf32> {
-  // error: 'tensor.concat' op puts together numbers of rows that are known only at run time
+  // error: 'tensor.concat' op puts together numbers of rows that have nothing to do with each other
   %s = tensor.concat dim(0) %x, %y : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
   return %s : tensor<?x4xf32>
 }
@@ -140,12 +140,6 @@ func.func @f(%x: tensor<?x4xf32>, %ids: tensor<?x1xi32>) -> tensor<4xf32> {
   %c = tensor.collapse_shape %m [[0, 1], [2]] : tensor<?x2x4xf32> into tensor<?x4xf32>
   %r = moe.reduce sum %c over 0 : tensor<?x4xf32> -> tensor<4xf32>
   return %r : tensor<4xf32>
-}
-//--- rows-of-nothing.mlir
-func.func @f(%x: tensor<?x2x4xf32>) -> tensor<?x4xf32> {
-  %c = tensor.collapse_shape %x [[0, 1], [2]] : tensor<?x2x4xf32> into tensor<?x4xf32>
-  // error: 'func.return' op returns result 0 with a number of rows that no input has
-  return %c : tensor<?x4xf32>
 }
 //--- empty.mlir
 func.func @f(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
