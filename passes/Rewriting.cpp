@@ -97,7 +97,9 @@ Value moe::createLinear(OpBuilder &builder, Location loc, Value rows,
 }
 
 bool moe::isWide(LinearOp linear) {
-  return linear.getWeight().getType().getElementType().isF64();
+  auto isF64 = [](Type type) { return getElementTypeOrSelf(type).isF64(); };
+  return llvm::any_of(linear->getOperandTypes(), isF64) ||
+         isF64(linear.getType());
 }
 
 grouped::PlanOp moe::planOf(grouped::MatmulOp matmul) {

@@ -70,7 +70,13 @@ private:
           }
           if (isLevelTwo(op))
             return WalkResult::advance();
-          op->emitOpError("cannot be lowered to grouped rows");
+          auto linear = dyn_cast<LinearOp>(op);
+          if (linear && !linear.getWeight().getType().hasStaticShape())
+            op->emitOpError("multiplies by ")
+                << linear.getWeight().getType()
+                << ", expected a weight of static shape";
+          else
+            op->emitOpError("cannot be lowered to grouped rows");
           return WalkResult::interrupt();
         });
     return failure(walk.wasInterrupted());

@@ -5,7 +5,6 @@
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/SourceMgr.h"
-#include "llvm/Support/WithColor.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Support/thread.h"
 
@@ -101,12 +100,12 @@ OwningOpRef<ModuleOp> parseModelText(StringRef text, StringRef name,
 }
 
 OwningOpRef<ModuleOp> parseModel(StringRef path, MLIRContext &context,
-                                 int &exitCode) {
+                                 int &exitCode, StringRef tool) {
   llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> buffer =
       llvm::MemoryBuffer::getFileOrSTDIN(path);
   if (std::error_code error = buffer.getError()) {
-    llvm::WithColor::error(llvm::errs())
-        << "cannot read '" << path << "': " << error.message() << "\n";
+    llvm::errs() << tool << ": cannot read '" << path
+                 << "': " << error.message() << "\n";
     exitCode = 5;
     return {};
   }

@@ -3,6 +3,7 @@
 #include "codegen/cpu/Lower.h"
 #include "codegen/cpu/Remarks.h"
 #include "passes/Passes.h"
+#include "passes/Rewriting.h"
 #include "runtime/Failure.h"
 #include "runtime/File.h"
 #include "tools/ParseModel.h"
@@ -45,8 +46,10 @@ bool isLevelOne(Operation *op) {
     return llvm::any_of(function.getArgumentTypes(), isAbstract);
   return llvm::any_of(op->getOperandTypes(), isAbstract) ||
          llvm::any_of(op->getResultTypes(), isAbstract) ||
-         (isa<LinearOp, BalanceLossOp, ZLossOp, CvSquaredOp, NoisyLoadOp,
-              func::CallOp>(op) &&
+         (isa<BalanceLossOp, ZLossOp, CvSquaredOp, NoisyLoadOp, func::CallOp>(
+              op) &&
+          !op->getParentOfType<grouped::LoopOp>()) ||
+         (isa<LinearOp>(op) && !isWide(cast<LinearOp>(op)) &&
           !op->getParentOfType<grouped::LoopOp>());
 }
 
@@ -139,7 +142,7 @@ int run(const Options &options) {
   context.loadAllAvailableDialects();
   int exitCode = MOERT_RUN_ERROR;
   OwningOpRef<ModuleOp> module =
-      tools::parseModel(options.model, context, exitCode);
+      tools::parseModel(options.model, context, exitCode, "moe-compile");
   if (!module)
     return exitCode;
   // Diagnostics of the passes show the model's lines, as the parser's do.
@@ -197,9 +200,13 @@ int main(int argc, char **argv) {
                "say how every product is computed: instructions, tiles, bytes");
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success &help) {
+    app.exit(help);
+    return MOERT_OK;
   } catch (const CLI::ParseError &error) {
-    int code = app.exit(error);
-    return code == 0 ? MOERT_OK : MOERT_USAGE;
+    fmt::print(stderr, "moe-compile: {} (moe-compile --help explains)\n",
+               error.what());
+    return MOERT_USAGE;
   }
   return tools::runTool("moe-compile", [&] { return run(options); });
 }

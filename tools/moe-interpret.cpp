@@ -388,7 +388,8 @@ int run(const Options &options) {
   moe::registerDialects(registry);
   MLIRContext context(registry);
   int exitCode = 0;
-  OwningOpRef<ModuleOp> module = parseModel(options.model, context, exitCode);
+  OwningOpRef<ModuleOp> module =
+      parseModel(options.model, context, exitCode, "moe-interpret");
   if (module)
     onLargeStack([&] { exitCode = interpret(*module, options); });
   return exitCode;

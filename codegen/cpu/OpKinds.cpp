@@ -161,12 +161,10 @@ OpKind kindOf(Operation *op) {
                ? overRows(op,
                           cast<RankedTensorType>(softmax.getInput().getType()))
                : OpKind::Row;
-  if (auto norm = dyn_cast<RmsNormOp>(op))
-    return norm.getInput().getType().getRank() > 1 ? OpKind::Row
-                                                   : OpKind::Unsupported;
-  if (auto linear = dyn_cast<LinearOp>(op))
-    return linear.getInput().getType().getRank() > 1 ? OpKind::Row
-                                                     : OpKind::Unsupported;
+  if (isa<LinearOp, RmsNormOp>(op)) { // a vector is one row
+    auto input = cast<RankedTensorType>(op->getOperand(0).getType());
+    return input.getRank() > 1 ? OpKind::Row : OpKind::Serial;
+  }
   if (isa<AttentionOp, BroadcastOp, GatherOp, RandomOp, RopeOp,
           grouped::CombineOp, grouped::TopKOp, grouped::SelectOp,
           grouped::JoinOp, grouped::CheckIdsOp, grouped::PickOp,

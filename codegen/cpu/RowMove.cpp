@@ -113,7 +113,8 @@ void emitLinearRow(Frame &f, LinearOp op, Value row) {
   Ref in = f.ref(op.getInput()), out = f.ref(op.getResult());
   Ref weight = f.ref(op.getWeight());
   int64_t inputs = op.getInputWidth(), outputs = op.getOutputWidth();
-  Type wide = wideType(in.type);
+  Type wide = wideType(weight.type.isF64() || out.type.isF64() ? b.getF64Type()
+                                                               : in.type);
   auto widen = [&](Value value) {
     return convertNumber(b, f.loc, value, wide);
   };
@@ -122,7 +123,8 @@ void emitLinearRow(Frame &f, LinearOp op, Value row) {
   auto product = [&](Value sum, Value x, Value w) -> Value {
     return vector::FMAOp::create(b, f.loc, x, w, sum);
   };
-  f.loop(in.rowElements / inputs, [&](Value o) {
+  bool isVector = op.getInput().getType().getRank() == 1;
+  f.loop(isVector ? 1 : in.rowElements / inputs, [&](Value o) {
     Value x = f.add(from, f.mul(o, inputs)), y = f.add(to, f.mul(o, outputs));
     if (op.getInOut()) {
       f.columns(outputs, [&](Value column, int64_t lanes) {

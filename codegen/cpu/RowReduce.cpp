@@ -268,8 +268,9 @@ void emitSoftmaxOverRows(Frame &f, SoftmaxOp op, const Team *team) {
 void emitRmsNormRow(Frame &f, RmsNormOp op, Value row) {
   OpBuilder &b = f.builder;
   auto type = cast<RankedTensorType>(op.getInput().getType());
-  int64_t last = type.getRank() - 1;
-  Around around(type, last);
+  int64_t width = type.getShape().back();
+  int64_t vectors =
+      type.getRank() == 1 ? 1 : rowElements(type) / std::max<int64_t>(width, 1);
   Ref in = f.ref(op.getInput()), out = f.ref(op.getResult());
   Ref weight = f.ref(op.getWeight());
   Value weights = f.wholeRowAddress(weight, f.constant(0));
@@ -279,20 +280,20 @@ void emitRmsNormRow(Frame &f, RmsNormOp op, Value row) {
   auto number = [&](double value) {
     return splatConstant(b, f.loc, wide, value, 0);
   };
-  f.loop(around.outer, [&](Value o) {
-    Value offset = f.mul(o, around.reduced);
+  f.loop(vectors, [&](Value o) {
+    Value offset = f.mul(o, width);
     Value first = f.add(from, offset), target = f.add(to, offset);
-    Value squares = sum.row(in, first, around.reduced, [&](Value x) -> Value {
+    Value squares = sum.row(in, first, width, [&](Value x) -> Value {
       return arith::MulFOp::create(b, f.loc, x, x);
     });
-    Value mean = arith::DivFOp::create(
-        b, f.loc, squares, number(static_cast<double>(around.reduced)));
+    Value mean = arith::DivFOp::create(b, f.loc, squares,
+                                       number(static_cast<double>(width)));
     Value shifted = arith::AddFOp::create(
         b, f.loc, mean, number(op.getEps().convertToDouble()));
     Value scale = spread(
         f, arith::DivFOp::create(b, f.loc, number(1),
                                  math::SqrtOp::create(b, f.loc, shifted)));
-    f.columns(around.reduced, [&](Value column, int64_t lanes) {
+    f.columns(width, [&](Value column, int64_t lanes) {
       Value x = sum.widen(f.load(in, f.add(first, column), lanes));
       Value w = sum.widen(f.load(weight, f.add(weights, column), lanes));
       Value scaled = arith::MulFOp::create(b, f.loc, x, scale);

@@ -87,6 +87,10 @@ void emitSerial(Frame &frame, const Step &step) {
     return emitLinalg(frame, op, Value());
   if (auto op = dyn_cast<tensor::InsertOp>(step.op))
     return emitInsertNumber(frame, op);
+  if (auto op = dyn_cast<LinearOp>(step.op))
+    return emitLinearRow(frame, op, frame.constant(0));
+  if (auto op = dyn_cast<RmsNormOp>(step.op))
+    return emitRmsNormRow(frame, op, frame.constant(0));
   if (isa<grouped::LimitOp>(step.op))
     return emitLimit(frame, step);
   if (isa<grouped::BalanceLossOp>(step.op))

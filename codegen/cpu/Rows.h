@@ -43,8 +43,7 @@ void emitConcat(Frame &frame, mlir::tensor::ConcatOp op, mlir::Value row);
 void emitGenerateRow(Frame &frame, mlir::tensor::GenerateOp op,
                      mlir::Value row);
 void emitInsertNumber(Frame &frame, mlir::tensor::InsertOp op);
-/// Element by element, for strides that no vector load follows: dimensions from
-/// `d` on of `shape`.
+/// Dimensions from `d` on of `shape`, with any strides.
 void copyStrided(Frame &frame, const Ref &in, const Ref &out,
                  llvm::ArrayRef<int64_t> shape, size_t d, mlir::Value from,
                  mlir::Value to);

@@ -163,7 +163,8 @@ Value emitScalar(Frame &f, Value scalar) {
   } else if (mayTrap(op)) {
     result = emitDivision(f, op, f.scalars.lookup(op->getOperand(0)),
                           f.scalars.lookup(op->getOperand(1)));
-  } else if (isa<MoeDialect>(op->getDialect()) ||
+  } else if (isa<arith::FPToSIOp, arith::FPToUIOp>(op) ||
+             isa<MoeDialect>(op->getDialect()) ||
              op->getName().getDialectNamespace() == "math") {
     result = emitOnLanes(f, op);
   } else {

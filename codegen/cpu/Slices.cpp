@@ -18,6 +18,12 @@ void copyStrided(Frame &f, const Ref &in, const Ref &out,
     f.storeScalar(out, to, f.loadScalar(in, from));
     return;
   }
+  if (d + 1 == shape.size() && in.layout.strides[d] == 1 &&
+      out.layout.strides[d] == 1)
+    return f.columns(shape[d], [&](Value column, int64_t lanes) {
+      f.store(out, f.add(to, column), f.load(in, f.add(from, column), lanes),
+              lanes);
+    });
   f.loop(shape[d], [&](Value i) {
     copyStrided(f, in, out, shape, d + 1,
                 f.add(from, f.mul(i, in.layout.strides[d])),

@@ -11,6 +11,8 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include <cmath>
+
 using namespace mlir;
 
 namespace moe::cpu {
@@ -113,6 +115,47 @@ bool mayTrap(Operation *op) {
              arith::CeilDivSIOp, arith::CeilDivUIOp, arith::FloorDivSIOp>(op);
 }
 
+/// The nearest integer of those that exist, towards 0; NaN becomes 0.
+static Value toInteger(OpBuilder &builder, Location loc, Operation *op, Value x,
+                       int64_t lanes) {
+  bool isSigned = isa<arith::FPToSIOp>(op);
+  Type integer = getElementTypeOrSelf(op->getResult(0).getType());
+  int64_t bits = integer.getIntOrFloatBitWidth();
+  Type type = getElementTypeOrSelf(x.getType());
+  if (!type.isF64())
+    type = builder.getF32Type();
+  x = convertNumber(builder, loc, x, type);
+  auto number = [&](const APInt &value) -> Value {
+    auto vector = VectorType::get({lanes}, integer);
+    return arith::ConstantOp::create(builder, loc,
+                                     DenseElementsAttr::get(vector, value));
+  };
+  auto compare = [&](arith::CmpFPredicate predicate, double limit) -> Value {
+    return arith::CmpFOp::create(
+        builder, loc, predicate, x,
+        splatConstant(builder, loc, type, limit, lanes));
+  };
+  double limit = std::ldexp(1.0, static_cast<int>(bits - isSigned));
+  Value above = compare(arith::CmpFPredicate::OGE, limit);
+  Value below = compare(arith::CmpFPredicate::OLT, isSigned ? -limit : 0);
+  Value outside =
+      arith::OrIOp::create(builder, loc, compare(arith::CmpFPredicate::UNO, 0),
+                           arith::OrIOp::create(builder, loc, above, below));
+  Value inside = arith::SelectOp::create(
+      builder, loc, outside, splatConstant(builder, loc, type, 0, lanes), x);
+  auto vector = VectorType::get({lanes}, integer);
+  Value result =
+      isSigned ? Value(arith::FPToSIOp::create(builder, loc, vector, inside))
+               : Value(arith::FPToUIOp::create(builder, loc, vector, inside));
+  APInt most =
+      isSigned ? APInt::getSignedMaxValue(bits) : APInt::getMaxValue(bits);
+  result = arith::SelectOp::create(builder, loc, above, number(most), result);
+  if (!isSigned)
+    return result;
+  return arith::SelectOp::create(
+      builder, loc, below, number(APInt::getSignedMinValue(bits)), result);
+}
+
 void emitOnVectors(OpBuilder &builder, Location loc, Operation *op,
                    IRMapping &mapping, int64_t lanes, Divide divide) {
   if (divide && mayTrap(op)) {
@@ -141,6 +184,11 @@ void emitOnVectors(OpBuilder &builder, Location loc, Operation *op,
                     builder, loc,
                     DenseElementsAttr::get(cast<ShapedType>(type),
                                            ArrayRef<Attribute>{value})));
+    return;
+  }
+  if (isa<arith::FPToSIOp, arith::FPToUIOp>(op)) {
+    Value x = mapping.lookup(op->getOperand(0));
+    mapping.map(op->getResult(0), toInteger(builder, loc, op, x, lanes));
     return;
   }
   if (isActivation(op)) {

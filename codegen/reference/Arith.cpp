@@ -287,17 +287,22 @@ static void unsignedToFloat(arith::UIToFPOp op, Frame &frame) {
     return static_cast<double>(bitsOf(type, a));
   });
 }
+/// The nearest integer of those that exist, towards 0; NaN becomes 0.
 template <typename Op, bool isSigned>
 static void floatToInteger(Op op, Frame &frame) {
   unsigned width = getElementTypeOrSelf(op.getType()).getIntOrFloatBitWidth();
   elementwise<double>(op, frame, [width](double a) -> int64_t {
-    double whole = std::trunc(a),
-           limit = std::ldexp(1.0, isSigned ? width - 1 : width);
-    if (!(whole < limit && whole >= (isSigned ? -limit : 0)))
-      fail("cannot represent " + std::to_string(a) + " in " +
-           std::to_string(width) + " bits");
-    return isSigned ? static_cast<int64_t>(whole)
-                    : static_cast<int64_t>(static_cast<uint64_t>(whole));
+    double limit = std::ldexp(1.0, isSigned ? width - 1 : width);
+    if (std::isnan(a) || (!isSigned && a < 0))
+      return 0;
+    if (a >= limit)
+      return static_cast<int64_t>((isSigned
+                                       ? llvm::APInt::getSignedMaxValue(width)
+                                       : llvm::APInt::getMaxValue(width))
+                                      .getZExtValue());
+    if (!isSigned)
+      return static_cast<int64_t>(static_cast<uint64_t>(a));
+    return static_cast<int64_t>(std::max(a, -limit));
   });
 }
 

@@ -409,3 +409,22 @@ func.func @not_without_a_plan(%offsets: tensor<2xi32>, %x: !x) -> !x {
   }
   return %y : !x
 }
+
+// -----
+!x = tensor<?x6xf64>
+!i = tensor<?xi32>
+!k = tensor<?x1xi32>
+// Matmuls sum in f32.
+// CHECK-LABEL: func.func @not_f64(
+// CHECK-NOT:     grouped.pack
+// CHECK:         grouped.loop
+// CHECK:           moe.linear
+func.func @not_f64(%ids: !k, %x: !x, %w: tensor<3x6x6xf64>) -> !x {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 3 : !k -> tensor<4xi32>, !i, !i, !k
+  %y = grouped.loop over %offsets rows(%x) each(%w) bounds [0, 3] counts [1] : (tensor<4xi32>, !x, tensor<3x6x6xf64>) -> !x {
+  ^bb0(%t: !x, %v: tensor<6x6xf64>):
+    %a = moe.linear %t, %v : (!x, tensor<6x6xf64>) -> !x
+    grouped.yield rows(%a : !x)
+  }
+  return %y : !x
+}

@@ -55,7 +55,7 @@ func.func @huge(%n: index) -> tensor<?xf32> {
 
 // Files: 5 cannot be read or written, 4 is not what it should be, or lacks the weight.
 // RUN: %{exits} 5 moe-interpret %t.none.mlir 2>&1 | FileCheck %s --check-prefix=NONE
-// NONE: cannot read '{{.*}}.none.mlir': No such file or directory
+// NONE: moe-interpret: cannot read '{{.*}}.none.mlir': No such file or directory
 // RUN: %{exits} 5 moe-interpret %s --function=rows --input=1x2xf32 --input=1x2xf32 --output=@/nowhere/y.npy 2>&1 | FileCheck %s --check-prefix=OUTPUT
 // OUTPUT: /nowhere
 // RUN: %{exits} 4 moe-interpret %s --function=param --weights=%{golden}/mixtral --prefix=model.layers.1.block_sparse_moe.x 2>&1 | FileCheck %s --check-prefix=MISSING

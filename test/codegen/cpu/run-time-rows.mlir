@@ -1,7 +1,7 @@
 // Numbers of rows that are made of an input's, or that the data decide, as results and in between; slices and elements at places that
 // only a run knows.
 // RUN: moe-compile %s --level=avx2 -o %t.so
-// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so several:0,1,7,130 below:0,7,130 made:0,1,7 pairs:0,1,7,130 blocks:0,1,7,130 part:5,40 inserted:7,40 rounds:5,40 loop:7,40 wide:0,7,40 -- --expected_rtol=1e-4
+// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so several:0,1,7,130 below:0,7,130 made:0,1,7 pairs:0,1,7,130 blocks:0,1,7,130 part:5,40 inserted:7,40 rounds:5,40 loop:7,40 wide:0,7,40 vectors:1,40 means:0,1,40 -- --expected_rtol=1e-4
 
 // RUN: moe-run %t.so --list | FileCheck %s --check-prefix=LIST
 // LIST: several({{.*}}) -> (2*d0x4xf32, 4*d0x2xf32)
@@ -186,4 +186,31 @@ func.func @wide(%x: tensor<?x5xf64>, %w: tensor<4x5xf64>, %u: tensor<4x3x5xf64>)
   %y = moe.combine %out by %r weighted : tensor<?x3xf64>, !moe.routing<4, top 2>
   %g = moe.sigmoid %l : tensor<?x4xf64>
   return %y, %g : tensor<?x3xf64>, tensor<?x4xf64>
+}
+
+// A vector is one row, also of an expert.
+func.func @vectors(%x: tensor<?x8xf64>, %w: tensor<4x8xf64>) -> (tensor<4xf64>, tensor<8xf32>) {
+  %s = moe.reduce sum %x over 0 : tensor<?x8xf64> -> tensor<8xf64>
+  %v = moe.linear %s, %w : (tensor<8xf64>, tensor<4x8xf64>) -> tensor<4xf64>
+  %c = arith.truncf %s : tensor<8xf64> to tensor<8xf32>
+  %n = arith.constant dense<2.0> : tensor<8xf32>
+  %i = moe.rms_norm %c, %n eps 1.0e-5 : tensor<8xf32>, tensor<8xf32>
+  return %v, %i : tensor<4xf64>, tensor<8xf32>
+}
+func.func @means(%x: tensor<?x8xf32>, %m: !moe.scope) -> tensor<?x8xf32> {
+  %w = moe.param %m "w" : tensor<4x8xf32>
+  %e = moe.param %m "{expert}.e" : tensor<4x8x8xf32>
+  %b = moe.param %m "{expert}.b" : tensor<4x8xf32>
+  %l = moe.linear %x, %w : (tensor<?x8xf32>, tensor<4x8xf32>) -> tensor<?x4xf32>
+  %r = moe.route %l top 2 : tensor<?x4xf32> -> !moe.routing<4, top 2>
+  %in = moe.dispatch %x by %r : tensor<?x8xf32>, !moe.routing<4, top 2>
+  %out = moe.expert by %r rows(%t = %in) each(%u = %e, %d = %b) : !moe.routing<4, top 2>, (tensor<?x8xf32>, tensor<4x8x8xf32>, tensor<4x8xf32>) -> tensor<?x8xf32> {
+    %s = moe.reduce sum %t over 0 : tensor<?x8xf32> -> tensor<8xf32>
+    %v = moe.linear %s, %u, %d : (tensor<8xf32>, tensor<8x8xf32>, tensor<8xf32>) -> tensor<8xf32>
+    %f = moe.rms_norm %v, %d eps 1.0e-5 : tensor<8xf32>, tensor<8xf32>
+    %y = moe.broadcast %f like %t : tensor<8xf32>, tensor<?x8xf32>
+    moe.yield %y : tensor<?x8xf32>
+  }
+  %y = moe.combine %out by %r weighted : tensor<?x8xf32>, !moe.routing<4, top 2>
+  return %y : tensor<?x8xf32>
 }
