@@ -250,7 +250,20 @@ private:
     for (Operation &op : entry.front())
       if (ops.contains(&op))
         builder.clone(op, mapping);
+    markSpread(root, mapping.lookup(root));
     func::ReturnOp::create(builder, root.getLoc(), mapping.lookup(root));
+  }
+
+  /// Packed weights of which every task takes some columns of all experts
+  /// (moe.by_panel): where the weights lie should follow the columns.
+  static void markSpread(Value root, Value packed) {
+    auto pack = packed.getDefiningOp<grouped::PackOp>();
+    if (pack && pack.getPacked().getType().getGroups() > 1 &&
+        llvm::all_of(root.getUsers(), [](Operation *user) {
+          auto matmul = dyn_cast<grouped::MatmulOp>(user);
+          return matmul && (matmul.isCombined() || !matmul.getOffsets());
+        }))
+      pack->setAttr("moe.by_panel", UnitAttr::get(pack.getContext()));
   }
 
   static void gather(Value value, SetVector<Operation *> &ops,

@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 #define MOERT_ABI_MAJOR 1
-#define MOERT_ABI_MINOR 3
+#define MOERT_ABI_MINOR 4
 #define MOERT_MAX_RANK 8
 #define MOERT_ALIGNMENT 64 /* bytes: workspace, constants made by prepare */
 
@@ -80,6 +80,20 @@ struct moert_context {
   int64_t *slots;
   /* Since version 1.2. Null, or one for every traced tensor in order. */
   const struct moert_trace *traces;
+  /* Since version 1.4. Bytes of a core's L2 cache, by which products are cut
+   * into blocks; 0: not known. */
+  int64_t cache_bytes;
+  /* NUMA nodes that the threads run on; 0: one. */
+  int64_t nodes;
+  /* With several nodes: the one, from 0, of a thread of the team, which calls
+   * this itself. */
+  int64_t (*node)(const struct moert_context *, int64_t thread);
+  /* Null, or told by a thread what it begins to pack or to multiply: panels
+   * first to end - 1 of an expert, or of every expert if that is -1. Packing
+   * and every product of a function has a phase number of its own. */
+  void (*observe)(const struct moert_context *, int64_t thread, int64_t phase,
+                  int64_t expert, int64_t first, int64_t end);
+  void *data; /* of node and observe */
 };
 
 /* What a generated function returns and leaves in moert_context.error. */

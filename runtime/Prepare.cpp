@@ -152,6 +152,7 @@ private:
       pointers.push_back(&argument);
     moert_context context = {};
     context.threads = options.threads;
+    made.machine.describe(context);
     auto *code = reinterpret_cast<moert_function>(symbol(step.symbol));
     checkCode(code(&context, pointers.data()), context,
               step.params.size() == 1 ? function.params[step.params[0]].name
@@ -194,6 +195,7 @@ std::shared_ptr<const Prepared> prepare(std::shared_ptr<const Module> module,
          options.function, functions.size());
   auto made = std::make_shared<Prepared>();
   made->function = &functions[options.function];
+  made->machine = options.machine;
   made->module = std::move(module);
   Preparation(weights, options, *made).run();
   return made;

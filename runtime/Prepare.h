@@ -5,6 +5,7 @@
 #define MOE_RUNTIME_PREPARE_H
 
 #include "runtime/Checkpoint.h"
+#include "runtime/Machine.h"
 #include "runtime/Module.h"
 
 #include <functional>
@@ -20,6 +21,7 @@ struct PrepareOptions {
   std::string prefix;
   std::optional<std::string> level; // else $MOE_CPU, else the best
   int32_t threads = 1;
+  Machine machine;
   std::function<void(int64_t done, int64_t total)> progress;
 };
 
@@ -27,6 +29,7 @@ struct Prepared {
   std::shared_ptr<const Module> module;
   const Function *function = nullptr;
   std::string level;
+  Machine machine;
   moert_function entry = nullptr;
   moert_workspace_function workspace = nullptr;
   std::vector<Buffer> buffers; // one per constant

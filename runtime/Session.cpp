@@ -197,6 +197,7 @@ void Session::checkGivenIds() {
 void Session::growWorkspace() {
   moert_context context = {};
   context.threads = threads;
+  shared->machine.describe(context);
   int64_t bytes = shared->workspace(&context, pointers.data());
   if (bytes >= 0 && bytes <= workspace.size())
     return;
@@ -252,6 +253,7 @@ void Session::invoke(const moert_tensor *inputs, const moert_tensor *results) {
   context.workspace = workspace.data();
   context.workspace_bytes = workspace.size();
   context.threads = threads;
+  shared->machine.describe(context);
   context.loads = firstCounter.empty() ? nullptr : counters.data();
   context.slots = firstCounter.empty() ? nullptr : slotCounters.data();
   context.traces = traces.empty() ? nullptr : traces.data();

@@ -223,12 +223,23 @@ moert_status moert_session_create(moert_module *module,
     if (given.threads < 0)
       fail(MOERT_USAGE, "{} threads; wanted 1 or more, or 0 for all",
            given.threads);
+    if (given.cache_bytes < 0)
+      fail(MOERT_USAGE,
+           "{} bytes of cache; wanted 1 or more, or 0 for those "
+           "of the machine",
+           given.cache_bytes);
+    if (given.nodes < 0 || given.nodes > mostNodes)
+      fail(MOERT_USAGE,
+           "{} nodes; wanted 1 to {}, or 0 for those of the "
+           "machine",
+           given.nodes, mostNodes);
     PrepareOptions wanted;
     wanted.function = given.function;
     wanted.prefix = given.prefix ? given.prefix : "";
     if (given.level)
       wanted.level = given.level;
     wanted.threads = given.threads ? given.threads : availableThreads();
+    wanted.machine = findMachine(given.cache_bytes, given.nodes);
     if (given.progress)
       wanted.progress = [&](int64_t done, int64_t total) {
         given.progress(given.progress_data, done, total);
@@ -306,6 +317,14 @@ const char *moert_session_level(const moert_session *session) {
 
 int32_t moert_session_threads(const moert_session *session) {
   return session->session->threadCount();
+}
+
+int64_t moert_session_cache_bytes(const moert_session *session) {
+  return session->session->prepared().machine.cacheBytes;
+}
+
+int32_t moert_session_nodes(const moert_session *session) {
+  return static_cast<int32_t>(session->session->prepared().machine.nodes);
 }
 
 int64_t moert_session_constant_bytes(const moert_session *session) {

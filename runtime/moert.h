@@ -180,6 +180,13 @@ typedef struct moert_options {
   int32_t collect_loads;   /* nonzero: count what moert_session_loads returns */
   moert_progress progress; /* may be null */
   void *progress_data;
+  /* Bytes of a core's L2 cache, by which products are cut into blocks. 0:
+   * $MOE_L2, or else what the machine has. */
+  int64_t cache_bytes;
+  /* NUMA nodes over which weights and work are spread. 0: $MOE_NODES, or else
+   * what the machine has. Other numbers pretend: the threads of a call are
+   * divided among so many nodes in order. */
+  int32_t nodes;
 } moert_options;
 
 /* Reads the params, stacks them and runs the prepare steps. `weights` may be
@@ -249,6 +256,9 @@ MOERT_API void moert_session_reset_loads(moert_session *session);
 /* "avx2", ... */
 MOERT_API const char *moert_session_level(const moert_session *session);
 MOERT_API int32_t moert_session_threads(const moert_session *session);
+/* L2 cache of a core, 0 if not known, and nodes: as used. */
+MOERT_API int64_t moert_session_cache_bytes(const moert_session *session);
+MOERT_API int32_t moert_session_nodes(const moert_session *session);
 MOERT_API int64_t moert_session_constant_bytes(const moert_session *session);
 MOERT_API int64_t moert_session_workspace_bytes(const moert_session *session);
 

@@ -36,7 +36,8 @@ bool showsProgress() {
 }
 
 ProgressBar::ProgressBar(std::string text)
-    : what(std::move(text)), active(showsProgress()) {}
+    : what(std::move(text)), active(showsProgress()),
+      begin(std::chrono::steady_clock::now()) {}
 
 ProgressBar::~ProgressBar() {
   if (active && lastPercent >= 0)
@@ -49,7 +50,8 @@ void ProgressBar::show(int64_t done, int64_t total) {
   int percent = total > 0 ? static_cast<int>(static_cast<double>(done) /
                                              static_cast<double>(total) * 100)
                           : 100;
-  if (percent == lastPercent)
+  if (percent == lastPercent ||
+      std::chrono::steady_clock::now() - begin < std::chrono::seconds(1))
     return;
   lastPercent = percent;
   int filled = percent * 30 / 100;

@@ -3,6 +3,7 @@
 #ifndef MOE_TOOLS_TOOLMAIN_H
 #define MOE_TOOLS_TOOLMAIN_H
 
+#include <chrono>
 #include <functional>
 #include <string>
 
@@ -18,8 +19,8 @@ int runTool(const char *tool, const std::function<int()> &body);
 /// displays (not TERM=dumb).
 bool showsProgress();
 
-/// A progress bar on the standard error; does nothing where that is no
-/// terminal.
+/// A progress bar on the standard error, for work that takes more than a
+/// second; does nothing where that is no terminal.
 class ProgressBar {
 public:
   explicit ProgressBar(std::string what);
@@ -30,6 +31,7 @@ private:
   std::string what;
   bool active;
   int lastPercent = -1;
+  std::chrono::steady_clock::time_point begin;
 };
 
 } // namespace moe::tools

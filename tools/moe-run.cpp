@@ -1,6 +1,7 @@
 // moe-run: runs a function of an artefact on given inputs and weights, over the
 // C interface of libmoert.
 #include "runtime/Failure.h"
+#include "runtime/Machine.h"
 #include "tools/Cache.h"
 #include "tools/RunCommand.h"
 #include "tools/Stats.h"
@@ -34,6 +35,10 @@ Usage: moe-run MODEL.so|MODEL.mlir [options]       (.mlir: compiled first, cache
   --device=cpu             where to run
   --threads=N              0: all of this machine (default)
   --weights-format=FORMAT  q8, q4 or q4z: experts' weights of a .mlir model as 8- or 4-bit entries
+  --l2=BYTES               L2 cache of a core, as 512K (default $MOE_L2, else what
+                           the machine has)
+  --nodes=N                spreads weights and threads as over N NUMA nodes (default
+                           $MOE_NODES, else those of the machine)
   --level=LEVEL            avx2, avxvnni, avx512, avx512bf16 or amx (default $MOE_CPU, else best)
   --stats                  load of every expert as bars, and time per token
   --routing=FILE           writes the experts that tokens chose in every routing,
@@ -50,7 +55,9 @@ struct Options : RunOptions {
   std::string device = "cpu";
   std::string level;
   std::string weightsFormat;
+  std::string l2;
   int threads = 0;
+  int nodes = 0;
   bool verbose = false;
 };
 
@@ -161,6 +168,9 @@ Session createSession(moert_module *module, int32_t function,
   wanted.prefix = options.prefix.c_str();
   wanted.level = options.level.empty() ? nullptr : options.level.c_str();
   wanted.collect_loads = options.stats;
+  wanted.nodes = options.nodes;
+  if (!options.l2.empty())
+    wanted.cache_bytes = moert::parseBytes(options.l2, "--l2");
   wanted.progress = [](void *data, int64_t done, int64_t total) {
     static_cast<ProgressBar *>(data)->show(done, total);
   };
@@ -263,8 +273,12 @@ std::string statsText(moert_module *module, int32_t function,
 }
 
 void reportLoading(const moert_session *session) {
-  fmt::print(stderr, "level {}, {} threads, {} of constants\n",
+  fmt::print(stderr,
+             "level {}, {} threads, {} nodes, {} of L2 a core, {} of "
+             "constants\n",
              moert_session_level(session), moert_session_threads(session),
+             moert_session_nodes(session),
+             moert::bytesText(moert_session_cache_bytes(session)),
              moert::bytesText(moert_session_constant_bytes(session)));
   for (int64_t i = 0; const char *name = moert_session_unused(session, i); ++i)
     fmt::print(stderr, "unused: {}\n", moert::quote(name));
@@ -321,6 +335,8 @@ int main(int argc, char **argv) {
   auto addOptions = [&](CLI::App &app) {
     app.add_flag("-v,--verbose", options.verbose);
     app.add_option("--device", options.device);
+    app.add_option("--l2", options.l2);
+    app.add_option("--nodes", options.nodes)->check(CLI::Range(1, 64));
     app.add_option("--level", options.level);
     app.add_option("--weights-format", options.weightsFormat)
         ->check(CLI::IsMember({"q8", "q4", "q4z"}));

@@ -45,6 +45,16 @@ Value contextField(Frame &f, ContextField field) {
     return loadField(f, f.context, offsetof(moert_context, slots), pointer);
   case ContextField::Traces:
     return loadField(f, f.context, offsetof(moert_context, traces), pointer);
+  case ContextField::CacheBytes:
+    return loadField(f, f.context, offsetof(moert_context, cache_bytes),
+                     f.builder.getI64Type());
+  case ContextField::Nodes:
+    return loadField(f, f.context, offsetof(moert_context, nodes),
+                     f.builder.getI64Type());
+  case ContextField::Node:
+    return loadField(f, f.context, offsetof(moert_context, node), pointer);
+  case ContextField::Observe:
+    return loadField(f, f.context, offsetof(moert_context, observe), pointer);
   }
   llvm_unreachable("unknown field");
 }

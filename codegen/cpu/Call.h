@@ -15,7 +15,11 @@ enum class ContextField {
   Threads,
   Loads,
   Slots,
-  Traces
+  Traces,
+  CacheBytes,
+  Nodes,
+  Node,
+  Observe
 };
 
 /// The value of a field of the call's context: i64, i32, or else !llvm.ptr.

@@ -3,6 +3,7 @@
 #include "codegen/cpu/Entry.h"
 
 #include "codegen/cpu/Call.h"
+#include "codegen/cpu/Nodes.h"
 #include "codegen/cpu/Phases.h"
 #include "codegen/cpu/Scalars.h"
 #include "codegen/cpu/Workspace.h"
@@ -81,6 +82,8 @@ void FunctionEmitter::readSizes() {
                                          extents.argumentOf(symbol).second));
   Value threads = frame.toIndex(contextField(frame, ContextField::Threads));
   frame.threads = frame.max(threads, frame.constant(1));
+  Value nodes = frame.toIndex(contextField(frame, ContextField::Nodes));
+  frame.nodes = frame.max(nodes, frame.constant(1));
   workspace = layOutWorkspace(frame);
 }
 
@@ -255,10 +258,8 @@ void FunctionEmitter::requireRows() {
 }
 
 void FunctionEmitter::emitRegion(Value base) {
-  Value zero = arith::ConstantIntOp::create(builder, frame.loc, 0, 64);
-  for (size_t i = 0; i < schedule.counters(); ++i)
-    memref::StoreOp::create(builder, frame.loc, zero, frame.counters,
-                            ValueRange{frame.constant(8 * i)});
+  frame.clearCounters(frame.constant(0),
+                      frame.constant(countersInMemory(schedule)));
   omp::ParallelOperands operands;
   operands.numThreads = convertNumber(builder, frame.loc, toI64(frame.threads),
                                       builder.getI32Type());
@@ -269,7 +270,9 @@ void FunctionEmitter::emitRegion(Value base) {
   builder.createBlock(&parallel.getRegion());
   Value thread = frame.toIndex(
       func::CallOp::create(builder, frame.loc, number).getResult(0));
+  frame.thread = thread;
   bindScratch(base, thread);
+  emitNode(frame, schedule.packs());
   emitPhases(frame, 0, thread);
   omp::TerminatorOp::create(builder, frame.loc);
 }

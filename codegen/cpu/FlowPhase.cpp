@@ -58,11 +58,7 @@ private:
     Value first = arith::CmpIOp::create(b, f.loc, arith::CmpIPredicate::eq,
                                         thread, f.constant(0));
     f.ifThen(first, [&] {
-      Value zero = arith::ConstantIntOp::create(b, f.loc, 0, 64);
-      for (unsigned i = 0; i < count; ++i)
-        memref::StoreOp::create(
-            b, f.loc, zero, f.counters,
-            ValueRange{f.mul(f.add(begin, phase.counter + i), 8)});
+      f.clearCounters(f.add(begin, phase.counter), f.constant(count));
     });
   }
 

@@ -2,6 +2,7 @@
 
 #include "codegen/cpu/Frame.h"
 
+#include "codegen/cpu/Nodes.h"
 #include "codegen/cpu/VectorAccess.h"
 #include "codegen/cpu/VectorBody.h"
 
@@ -253,23 +254,21 @@ Value Frame::fillLanes(Value vector, int64_t count, Value other) {
   return arith::SelectOp::create(builder, loc, mask, vector, other);
 }
 
+Value Frame::counterAddress(Value number, Value first) {
+  return mul(add(mul(number, nodes), first), 8);
+}
+
+void Frame::clearCounters(Value first, Value count) {
+  Value zero = arith::ConstantIntOp::create(builder, loc, 0, 64);
+  Value begin = mul(first, nodes);
+  loop(begin, add(begin, mul(count, nodes)), [&](Value at) {
+    memref::StoreOp::create(builder, loc, zero, counters,
+                            ValueRange{mul(at, 8)});
+  });
+}
+
 void Frame::tasks(unsigned counter, Value count, Body body) {
-  auto loop =
-      scf::WhileOp::create(builder, loc, builder.getIndexType(), ValueRange{});
-  OpBuilder::InsertionGuard guard(builder);
-  builder.createBlock(&loop.getBefore());
-  Value one = arith::ConstantIntOp::create(builder, loc, 1, 64);
-  Value number = constant(counter);
-  if (counterShift)
-    number = add(number, counterShift);
-  Value drawn =
-      memref::AtomicRMWOp::create(builder, loc, arith::AtomicRMWKind::addi, one,
-                                  counters, ValueRange{mul(number, 8)});
-  Value task = toIndex(drawn);
-  scf::ConditionOp::create(builder, loc, less(task, count), task);
-  builder.createBlock(&loop.getAfter(), {}, builder.getIndexType(), loc);
-  body(loop.getAfter().getArgument(0));
-  scf::YieldOp::create(builder, loc);
+  drawTasks(*this, counter, constant(0), constant(0), count, body);
 }
 
 } // namespace moe::cpu

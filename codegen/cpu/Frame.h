@@ -37,8 +37,10 @@ public:
   mlir::Value context;                    // !llvm.ptr
   llvm::SmallVector<mlir::Value> symbols; // sizes of inputs
   mlir::Value threads;
+  mlir::Value nodes;        // NUMA nodes, at least 1
+  mlir::Value thread, node; // in the parallel region: own number and node
   llvm::SmallVector<mlir::Value> memrefs; // flat, of every storage
-  mlir::Value counters;                   // memref<?xi64>, one a cache line
+  mlir::Value counters;     // memref<?xi64>, one a cache line, `nodes` a number
   mlir::Value counterShift; // in loops over phases: added to their numbers
   mlir::Value group, groupBegin, groupEnd; // in bodies of grouped.loop
   mlir::IRMapping scalars;                 // values of Scalar operations
@@ -108,6 +110,11 @@ public:
   /// Runs body(task) for the tasks [0, count) that this thread draws from
   /// counter number `counter`.
   void tasks(unsigned counter, mlir::Value count, Body body);
+
+  /// The address of a counter in `counters`; `first` is a node.
+  mlir::Value counterAddress(mlir::Value number, mlir::Value first);
+  /// Sets `count` counters from number `first` on to 0.
+  void clearCounters(mlir::Value first, mlir::Value count);
 };
 
 } // namespace moe::cpu

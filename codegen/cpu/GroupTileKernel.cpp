@@ -24,7 +24,7 @@ public:
         packed(packed), panels(panels), lanes(layout.level.lanes),
         pairing(layout.pairing()) {}
 
-  SmallVector<Value> emit();
+  SmallVector<Value> emit(const KPart *part);
 
 private:
   Value constant(int64_t value) {
@@ -137,7 +137,7 @@ void GroupTileEmitter::emitVector(Value start, Value k, int64_t vector,
         scales, sum);
 }
 
-SmallVector<Value> GroupTileEmitter::emit() {
+SmallVector<Value> GroupTileEmitter::emit(const KPart *part) {
   int64_t vectors = layout.vectors(), height = rows.size();
   auto type = vectorOf(lanes, builder.getF32Type());
   Value zero =
@@ -145,9 +145,19 @@ SmallVector<Value> GroupTileEmitter::emit() {
   SmallVector<Value> starts, initial(panels.size() * height * vectors, zero);
   for (Value panel : panels)
     starts.push_back(mul(panel, layout.panelBytes()));
+  static_assert(kPartUnit % PackedLayout::kGroup == 0);
+  Value first = constant(0), last = constant(layout.groups());
+  if (part) {
+    Value group = constant(PackedLayout::kGroup);
+    first = arith::DivUIOp::create(builder, loc, part->begin, group);
+    last = arith::MinUIOp::create(
+        builder, loc, last,
+        arith::CeilDivUIOp::create(builder, loc, part->end, group));
+    initial = part->sums;
+  }
   auto loop = scf::ForOp::create(
-      builder, loc, constant(0), constant(layout.groups()), constant(1),
-      initial, [&](OpBuilder &, Location, Value group, ValueRange carried) {
+      builder, loc, first, last, constant(1), initial,
+      [&](OpBuilder &, Location, Value group, ValueRange carried) {
         OpBuilder::InsertionGuard guard(builder);
         builder.setInsertionPointToEnd(group.getParentBlock());
         SmallVector<Value> sums(carried);
@@ -173,8 +183,9 @@ SmallVector<Value> GroupTileEmitter::emit() {
 SmallVector<Value> emitGroupTileSums(OpBuilder &builder, Location loc,
                                      const PackedLayout &layout, Value a,
                                      ValueRange rows, Value packed,
-                                     ValueRange panels) {
-  return GroupTileEmitter(builder, loc, layout, a, rows, packed, panels).emit();
+                                     ValueRange panels, const KPart *part) {
+  return GroupTileEmitter(builder, loc, layout, a, rows, packed, panels)
+      .emit(part);
 }
 
 } // namespace moe::cpu

@@ -1,5 +1,6 @@
 // Rows are cut into ceil(m / maxRows) tiles whose sizes differ by at most one,
-// so no row is padded. A panel stays in the cache while all tiles pass over it.
+// so no row is padded. A panel, or the part of it that fits, stays in the cache
+// while all tiles pass over it.
 
 #include "codegen/cpu/Matmul.h"
 
@@ -7,7 +8,9 @@
 #include "codegen/cpu/TileKernel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/OpenMP/OpenMPDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -29,6 +32,9 @@ bool hasMatrixForm(const PackedLayout &layout, Type a) {
 
 namespace {
 
+/// Rows whose sums are kept between parts of K.
+constexpr int64_t kPartRows = 126;
+
 class BlockEmitter {
 public:
   BlockEmitter(OpBuilder &builder, Location loc, const PackedLayout &layout,
@@ -38,7 +44,9 @@ public:
         matrixForm(hasMatrixForm(layout, block.a.getType())),
         maxRows(matrixForm
                     ? std::min(layout.maxRows(), layout.level.matrixRows - 1)
-                    : layout.maxRows()) {}
+                    : layout.maxRows()),
+        // Vectors take few rows where there are matrix tiles.
+        partInputs(matrixForm ? Value() : block.partInputs) {}
 
   void emit();
 
@@ -68,6 +76,8 @@ private:
             llvm::function_ref<void(Value)> body);
   void allocateSums();
   void emitVectorForm(Value rows);
+  void emitTiles(Value panel, Value rowBegin, Value rows, Value isLast);
+  void emitInParts(Value panel, Value rows);
   void emitMatrixForm(Value rows);
   void emitMatrixTile(Value panelView, Value gatheredFrom, Value begin,
                       Value rows, Value tile, Value panel);
@@ -77,6 +87,11 @@ private:
                 const Prefetch &prefetch);
   void emitEpilogues(Value firstRow, Value rows, Value firstPanel,
                      int64_t panels);
+  SmallVector<Value> sumsSoFar(size_t count);
+  Value sumAt(int64_t number) {
+    Value at = constant(number);
+    return firstSum ? add(firstSum, at) : at;
+  }
   void emitEpilogue(ArrayRef<Value> sums, Value row, Value token, Value panel);
   Value dequantize(Value sum, Value token, Value panel, int64_t vector);
   void emitColumns(ArrayRef<Value> sums, Value row, Value token, Value column,
@@ -89,11 +104,14 @@ private:
   const Epilogue &epilogue;
   const bool matrixForm;
   const int64_t maxRows; // of a tile of vectors
+  const Value partInputs;
   Value view;
   /// The sums of a tile on their way to the epilogue, which so is one loop over
-  /// rows instead of a copy for each row of each tile variant.
-  Value finished;
-  Value matrixSums; // the same memory as 32 rows of a panel
+  /// rows instead of a copy for each row of each tile variant. With parts of K,
+  /// those of all tiles of kPartRows rows, whose tile begins at `firstSum`.
+  Value finished, firstSum;
+  Value partBegin, partEnd; // null: all of K
+  Value matrixSums;         // the same memory as 32 rows of a panel
 };
 
 } // namespace
@@ -177,18 +195,55 @@ void BlockEmitter::emitTile(Value firstRow, int64_t rows, Value firstPanel,
   }
   for (int64_t r = 0; r < rows; ++r)
     tokens.push_back(tokenOf(r == 0 ? firstRow : add(firstRow, constant(r))));
+  KPart part{partBegin, partEnd, {}};
+  const KPart *given = nullptr;
+  if (partBegin) {
+    part.sums = sumsSoFar(panels * rows * layout.vectors());
+    given = &part;
+  }
   SmallVector<Value> sums =
-      layout.hasGroups() ? emitGroupTileSums(builder, loc, layout, block.a,
-                                             tokens, block.packed, packedPanels)
-                         : emitTileSums(builder, loc, layout, block.a, tokens,
-                                        view, packedPanels, prefetch);
+      layout.hasGroups()
+          ? emitGroupTileSums(builder, loc, layout, block.a, tokens,
+                              block.packed, packedPanels, given)
+          : emitTileSums(builder, loc, layout, block.a, tokens, view,
+                         packedPanels, prefetch, given);
   auto type = VectorType::get({layout.level.lanes}, builder.getF32Type());
   for (auto [i, sum] : llvm::enumerate(sums)) {
     if (sum.getType() != type) // i32
       sum = vector::BitCastOp::create(builder, loc, type, sum);
-    vector::StoreOp::create(builder, loc, sum, finished,
-                            ValueRange{constant(i), constant(0)});
+    vector::StoreOp::create(
+        builder, loc, sum, finished,
+        ValueRange{sumAt(static_cast<int64_t>(i)), constant(0)});
   }
+}
+
+/// What the parts before have left of a tile, or zeros.
+SmallVector<Value> BlockEmitter::sumsSoFar(size_t count) {
+  bool integers = layout.isQuantized() && !layout.hasGroups();
+  auto stored = VectorType::get({layout.level.lanes}, builder.getF32Type());
+  auto type = integers ? stored.clone(builder.getI32Type()) : stored;
+  Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                        partBegin, constant(0));
+  auto choice =
+      scf::IfOp::create(builder, loc, SmallVector<Type>(count, type), isFirst,
+                        /*addThenBlock=*/true, /*addElseBlock=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(choice.thenBlock());
+  Value zero =
+      arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
+  scf::YieldOp::create(builder, loc, SmallVector<Value>(count, zero));
+  builder.setInsertionPointToStart(choice.elseBlock());
+  SmallVector<Value> sums;
+  for (size_t i = 0; i < count; ++i) {
+    Value sum = vector::LoadOp::create(
+        builder, loc, stored, finished,
+        ValueRange{sumAt(static_cast<int64_t>(i)), constant(0)});
+    if (integers)
+      sum = vector::BitCastOp::create(builder, loc, type, sum);
+    sums.push_back(sum);
+  }
+  scf::YieldOp::create(builder, loc, sums);
+  return SmallVector<Value>(choice.getResults());
 }
 
 /// (sum - 128 * sum of the weights) * scale of the column * scale of the row;
@@ -233,6 +288,8 @@ void BlockEmitter::emitEpilogues(Value firstRow, Value rows, Value firstPanel,
   loop(constant(0), constant(panels), 1, [&](Value p) {
     loop(constant(0), rows, 1, [&](Value r) {
       Value first = mul(add(mul(p, rows), r), constant(layout.vectors()));
+      if (firstSum)
+        first = add(first, firstSum);
       Value row = add(firstRow, r), token = tokenOf(row);
       Value panel = add(firstPanel, p);
       SmallVector<Value> sums;
@@ -296,13 +353,15 @@ Value BlockEmitter::emitFewRows(Value rows) {
 /// On the stack of the thread, outside of all loops.
 void BlockEmitter::allocateSums() {
   Operation *scope = builder.getInsertionBlock()->getParentOp();
-  if (!scope->hasTrait<OpTrait::AutomaticAllocationScope>())
-    scope = scope->getParentWithTrait<OpTrait::AutomaticAllocationScope>();
+  while (!isa<func::FuncOp, omp::ParallelOp>(scope))
+    scope = scope->getParentOp();
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(&scope->getRegion(0).front());
   int64_t lanes = layout.level.lanes;
   int64_t sums = std::max(layout.level.accumulators, layout.vectors());
   Type f32 = builder.getF32Type();
+  if (partInputs)
+    sums = std::max(sums, kPartRows * layout.vectors());
   if (!matrixForm) {
     finished = memref::AllocaOp::create(builder, loc,
                                         MemRefType::get({sums, lanes}, f32),
@@ -425,7 +484,18 @@ void BlockEmitter::emit() {
 
 void BlockEmitter::emitVectorForm(Value rows) {
   Value firstPanel = emitFewRows(rows);
+  loop(firstPanel, block.panelEnd, 1, [&](Value panel) {
+    if (partInputs)
+      emitInParts(panel, rows);
+    else
+      emitTiles(panel, block.rowBegin, rows, /*isLast=*/nullptr);
+  });
+}
 
+/// All tiles of some rows; `isLast` (null: yes) tells whether their sums are
+/// finished.
+void BlockEmitter::emitTiles(Value panel, Value rowBegin, Value rows,
+                             Value isLast) {
   Value tiles = div(add(rows, constant(maxRows - 1)), constant(maxRows));
   Value smaller = div(rows, tiles);
   Value larger = arith::RemUIOp::create(builder, loc, rows, tiles);
@@ -440,32 +510,68 @@ void BlockEmitter::emitVectorForm(Value rows) {
     perTile = div(bytes, tiles);
     perStep = div(perTile, constant(layout.steps()));
   }
-  loop(firstPanel, block.panelEnd, 1, [&](Value panel) {
-    loop(constant(0), tiles, 1, [&](Value tile) {
-      // The first `larger` tiles have one row more.
-      Value isLarger = arith::CmpIOp::create(
-          builder, loc, arith::CmpIPredicate::ult, tile, larger);
-      Value size =
-          add(smaller, arith::IndexCastUIOp::create(
-                           builder, loc, builder.getIndexType(), isLarger));
-      Value before = arith::MinUIOp::create(builder, loc, tile, larger);
-      Value firstRow = add(add(block.rowBegin, mul(tile, smaller)), before);
-      Prefetch prefetch{.stream = true};
-      if (perStep) {
-        Value next =
-            add(add(mul(block.group, constant(layout.panels())), panel),
-                constant(1));
-        prefetch.packed = block.packed;
-        prefetch.begin =
-            add(mul(next, constant(layout.panelBytes())), mul(tile, perTile));
-        prefetch.perStep = perStep;
-      }
-      switchOnRows(size, maxRows, [&](int64_t rows) {
-        emitTile(firstRow, rows, panel, 1, prefetch);
-      });
-      emitEpilogues(firstRow, size, panel, 1);
+  loop(constant(0), tiles, 1, [&](Value tile) {
+    // The first `larger` tiles have one row more.
+    Value isLarger = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::ult, tile, larger);
+    Value size =
+        add(smaller, arith::IndexCastUIOp::create(
+                         builder, loc, builder.getIndexType(), isLarger));
+    Value before = add(mul(tile, smaller),
+                       arith::MinUIOp::create(builder, loc, tile, larger));
+    Value firstRow = add(rowBegin, before);
+    if (isLast) // sums of all tiles are kept
+      firstSum = mul(before, constant(layout.vectors()));
+    Prefetch prefetch{.stream = true};
+    if (perStep) {
+      Value next = add(add(mul(block.group, constant(layout.panels())), panel),
+                       constant(1));
+      prefetch.packed = block.packed;
+      prefetch.begin =
+          add(mul(next, constant(layout.panelBytes())), mul(tile, perTile));
+      prefetch.perStep = perStep;
+    }
+    switchOnRows(size, maxRows, [&](int64_t rows) {
+      emitTile(firstRow, rows, panel, 1, prefetch);
     });
+    if (!isLast)
+      return emitEpilogues(firstRow, size, panel, 1);
+    auto done = scf::IfOp::create(builder, loc, isLast);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(done.thenBlock());
+    emitEpilogues(firstRow, size, panel, 1);
   });
+  firstSum = nullptr;
+}
+
+/// Some rows at a time, as many as there is room for their sums: all tiles by
+/// one part of the panel, then by the next.
+void BlockEmitter::emitInParts(Value panel, Value rows) {
+  Value inputs = constant(layout.inputs), most = constant(kPartRows);
+  auto ceilDiv = [&](Value a, Value b) {
+    return Value(arith::CeilDivUIOp::create(builder, loc, a, b));
+  };
+  Value blockRows = ceilDiv(rows, ceilDiv(rows, most));
+  auto overRows =
+      scf::ForOp::create(builder, loc, block.rowBegin, block.rowEnd, blockRows);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(overRows.getBody());
+  Value begin = overRows.getInductionVar();
+  Value count =
+      arith::MinUIOp::create(builder, loc, blockRows, sub(block.rowEnd, begin));
+  // A single tile needs no part again.
+  Value single = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ule,
+                                       count, constant(maxRows));
+  Value step =
+      arith::SelectOp::create(builder, loc, single, inputs, partInputs);
+  auto overParts = scf::ForOp::create(builder, loc, constant(0), inputs, step);
+  builder.setInsertionPointToStart(overParts.getBody());
+  partBegin = overParts.getInductionVar();
+  partEnd = add(partBegin, step);
+  Value isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge,
+                                       partEnd, inputs);
+  emitTiles(panel, begin, count, isLast);
+  partBegin = partEnd = nullptr;
 }
 
 void emitMatmul(OpBuilder &builder, Location loc, const PackedLayout &layout,

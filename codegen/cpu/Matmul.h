@@ -33,6 +33,10 @@ Family chooseFamily(const PackedLayout &layout, mlir::Type a);
 /// the others in the way of their family, from the same packed weights.
 bool hasMatrixForm(const PackedLayout &layout, mlir::Type a);
 
+/// Parts of K begin at multiples of this: whole groups, and whole bodies of the
+/// loop over steps.
+inline constexpr int64_t kPartUnit = 96;
+
 /// One block: acc_w[r, n] = sum over k of A[row(r), k] * B_w[group, n, k], for
 /// r in [rowBegin, rowEnd) and the columns n of panels [panelBegin, panelEnd).
 /// Empty ranges are allowed. All indices are of type index.
@@ -56,6 +60,9 @@ struct MatmulBlock {
   /// The number of rows that decides about the matrix form, so that a result
   /// does not depend on how rows are divided; null: rowEnd - rowBegin.
   mlir::Value allRows;
+  /// Null, or a multiple of kPartUnit: all rows are multiplied by so many
+  /// inputs of a panel, then by the next ones. No sum depends on it.
+  mlir::Value partInputs = nullptr;
 };
 
 /// One vector of finished sums, to be turned into results and stored.

@@ -3,7 +3,9 @@
 
 #include "codegen/cpu/Phases.h"
 
+#include "codegen/cpu/Call.h"
 #include "codegen/cpu/Matmul.h"
+#include "codegen/cpu/Nodes.h"
 #include "codegen/cpu/VectorAccess.h"
 #include "codegen/cpu/VectorBody.h"
 
@@ -42,6 +44,9 @@ private:
   void forPanelColumns(Value panel,
                        llvm::function_ref<void(Value, int64_t)> body);
   Value panelsPerTask(Value panels, int64_t most);
+  Value firstPlace(Value node, const Ref &filled, Value groups);
+  Value firstPanelBlock(Value node, Value perTask);
+  Value chooseParts(Value cacheBytes);
   Ref sums(unsigned number) {
     return f.ref(step.extra[number], f.builder.getF32Type());
   }
@@ -52,6 +57,7 @@ private:
   grouped::MatmulOp op;
   PackedLayout layout;
   grouped::PlanOp plan;
+  Value partInputs;
 };
 
 } // namespace
@@ -86,6 +92,7 @@ MatmulBlock MatmulPhase::block(Value group, Value rowBegin, Value rowEnd,
     result.rowPanel = f.memrefs[*panel];
   result.panelBegin = panelBegin;
   result.panelEnd = panelEnd;
+  result.partInputs = partInputs;
   return result;
 }
 
@@ -185,13 +192,44 @@ void MatmulPhase::forPanelColumns(
 }
 
 /// Several panels at once let a group's rows stay in the cache, but every
-/// thread should get about eight tasks. Panels of matrix tiles are narrow, and
-/// gathering rows for them has to pay.
+/// thread should get about eight tasks. Tasks side by side write no cache line
+/// together. Panels of matrix tiles are narrow, and gathering rows for them has
+/// to pay.
 Value MatmulPhase::panelsPerTask(Value panels, int64_t most) {
   if (hasMatrixForm(layout, op.getInput().getType()))
     most = 16;
-  Value share = f.div(panels, f.mul(f.threads, 8));
-  return f.min(f.max(share, f.constant(1)), f.constant(most));
+  int64_t least = 1;
+  for (Value result : op.getResults()) {
+    int64_t bytes = elementBytes(f.schedule.storageOf(result).element);
+    least = std::max(least, MOERT_ALIGNMENT / (layout.panelColumns() * bytes));
+  }
+  Value share = f.div(panels, f.mul(f.threads, 8 * least));
+  share = f.mul(f.max(share, f.constant(1)), least);
+  return f.min(share, f.constant(std::max(most, least)));
+}
+
+/// The place in the list of filled groups of the first that a node holds.
+Value MatmulPhase::firstPlace(Value node, const Ref &filled, Value groups) {
+  Value first = firstOfNode(f, node, f.constant(layout.experts));
+  Value one = f.less(f.nodes, f.constant(2));
+  Value none = f.constant(0);
+  // With one node there is nothing to count.
+  Value counted = arith::SelectOp::create(f.builder, f.loc, one, none, groups);
+  Value before = f.fold(
+      none, counted, none,
+      [&](Value place, ValueRange so) -> SmallVector<Value> {
+        Value group = f.toIndex(f.loadScalar(filled, f.add(place, 1)));
+        Value more = arith::IndexCastUIOp::create(
+            f.builder, f.loc, f.builder.getIndexType(), f.less(group, first));
+        return {f.add(so[0], more)};
+      })[0];
+  return arith::SelectOp::create(f.builder, f.loc, one, f.mul(node, groups),
+                                 before);
+}
+
+/// The first block of panels that a node holds.
+Value MatmulPhase::firstPanelBlock(Value node, Value perTask) {
+  return f.ceilDiv(firstOfNode(f, node, f.constant(layout.panels())), perTask);
 }
 
 void MatmulPhase::emitPlain() {
@@ -219,9 +257,12 @@ void MatmulPhase::emitPlain() {
   Value perGroup = plan ? panelBlocks
                         : Value(arith::MulIOp::create(f.builder, f.loc,
                                                       panelBlocks, rowBlocks));
-  Value count = f.mul(groups, perGroup);
-  f.tasks(counter, count, [&](Value task) {
-    Value group = f.constant(0), begin, end, panelBlock = task;
+  auto first = [&](Value node) {
+    return plan ? f.mul(firstPlace(node, filled, groups), perGroup)
+                : f.mul(firstPanelBlock(node, perTask), rowBlocks);
+  };
+  nodeTasks(f, counter, Steal::Always, first, [&](Value task) {
+    Value group = f.constant(0), begin, end, panelBlock;
     if (plan) {
       Value place = f.div(task, perGroup);
       panelBlock = f.sub(task, f.mul(place, perGroup));
@@ -229,13 +270,14 @@ void MatmulPhase::emitPlain() {
       begin = f.toIndex(f.loadScalar(offsets, group));
       end = f.toIndex(f.loadScalar(offsets, f.add(group, 1)));
     } else {
-      Value rowBlock = f.div(task, panelBlocks);
-      panelBlock = f.sub(task, f.mul(rowBlock, panelBlocks));
+      panelBlock = f.div(task, rowBlocks);
+      Value rowBlock = f.sub(task, f.mul(panelBlock, rowBlocks));
       begin = f.min(f.mul(rowBlock, rowsPerTask), rows);
       end = f.min(f.add(begin, rowsPerTask), rows);
     }
     Value panelBegin = f.mul(panelBlock, perTask);
     Value panelEnd = f.min(f.add(panelBegin, perTask), panels);
+    observeTask(f, counter, group, panelBegin, panelEnd);
     MatmulBlock part = block(group, begin, end, panelBegin, panelEnd);
     part.allRows = rows; // of one group; null: end - begin
     emitMatmul(f.builder, f.loc, layout, part,
@@ -253,60 +295,81 @@ void MatmulPhase::emitCombined() {
   Value panels = f.constant(layout.panels());
   Value perTask = panelsPerTask(panels, 8);
   Value zero = splatConstant(b, f.loc, b.getF32Type(), 0, f.lanes);
-  f.tasks(counter, f.ceilDiv(panels, perTask),
-          [&, begin = firstToken, end = lastToken](Value task) {
-            Value panelBegin = f.mul(task, perTask);
-            Value panelEnd = f.min(f.add(panelBegin, perTask), panels);
-            auto forTokens =
-                [&](llvm::function_ref<void(Value, Value, int64_t)> body) {
-                  f.loop(begin, end, [&](Value token) {
-                    f.loop(panelBegin, panelEnd, [&](Value panel) {
-                      forPanelColumns(panel, [&](Value column, int64_t lanes) {
-                        body(token, column, lanes);
-                      });
-                    });
+  auto first = [&](Value node) { return firstPanelBlock(node, perTask); };
+  nodeTasks(
+      f, counter, Steal::Always, first,
+      [&, begin = firstToken, end = lastToken](Value task) {
+        Value panelBegin = f.mul(task, perTask);
+        Value panelEnd = f.min(f.add(panelBegin, perTask), panels);
+        observeTask(f, counter, Value(), panelBegin, panelEnd);
+        auto forTokens =
+            [&](llvm::function_ref<void(Value, Value, int64_t)> body) {
+              f.loop(begin, end, [&](Value token) {
+                f.loop(panelBegin, panelEnd, [&](Value panel) {
+                  forPanelColumns(panel, [&](Value column, int64_t lanes) {
+                    body(token, column, lanes);
                   });
-                };
-            forTokens([&](Value token, Value column, int64_t lanes) {
-              for (unsigned i = 0; i < op.getNumResults(); ++i)
-                f.store(sums(i), f.add(f.rowAddress(sums(i), token), column),
-                        zero, lanes);
-            });
-            auto emitGroup = [&](Value group, Value rowBegin, Value rowEnd) {
-              emitMatmul(b, f.loc, layout,
-                         block(group, rowBegin, rowEnd, panelBegin, panelEnd),
-                         [&](OpBuilder &, Location, const EpilogueSite &site) {
-                           addToTokens(site);
-                         });
+                });
+              });
             };
-            if (plan) {
-              Ref filled = f.ref(f.schedule.filledGroups(plan), b.getI32Type());
-              Ref offsets = f.ref(plan.getOffsets());
-              Value groups = f.toIndex(f.loadScalar(filled, f.constant(0)));
-              f.loop(f.constant(0), groups, [&](Value place) {
-                Value group = f.toIndex(f.loadScalar(filled, f.add(place, 1)));
-                emitGroup(group, f.toIndex(f.loadScalar(offsets, group)),
-                          f.toIndex(f.loadScalar(offsets, f.add(group, 1))));
-              });
-            } else {
-              auto [rowBegin, rowEnd] = f.rowRange(op.getCombineSlots());
-              emitGroup(f.constant(0), rowBegin, rowEnd);
-            }
-            for (auto [number, result] : llvm::enumerate(op.getResults())) {
-              if (step.extra[number] == f.schedule.layout(result).storage)
-                continue;
-              Ref from = sums(number), to = f.ref(result);
-              forTokens([&](Value token, Value column, int64_t lanes) {
-                Value value = f.load(
-                    from, f.add(f.rowAddress(from, token), column), lanes);
-                f.store(to, f.add(f.rowAddress(to, token), column),
-                        convertNumber(b, f.loc, value, to.type), lanes);
-              });
-            }
+        forTokens([&](Value token, Value column, int64_t lanes) {
+          for (unsigned i = 0; i < op.getNumResults(); ++i)
+            f.store(sums(i), f.add(f.rowAddress(sums(i), token), column), zero,
+                    lanes);
+        });
+        auto emitGroup = [&](Value group, Value rowBegin, Value rowEnd) {
+          emitMatmul(b, f.loc, layout,
+                     block(group, rowBegin, rowEnd, panelBegin, panelEnd),
+                     [&](OpBuilder &, Location, const EpilogueSite &site) {
+                       addToTokens(site);
+                     });
+        };
+        if (plan) {
+          Ref filled = f.ref(f.schedule.filledGroups(plan), b.getI32Type());
+          Ref offsets = f.ref(plan.getOffsets());
+          Value groups = f.toIndex(f.loadScalar(filled, f.constant(0)));
+          f.loop(f.constant(0), groups, [&](Value place) {
+            Value group = f.toIndex(f.loadScalar(filled, f.add(place, 1)));
+            emitGroup(group, f.toIndex(f.loadScalar(offsets, group)),
+                      f.toIndex(f.loadScalar(offsets, f.add(group, 1))));
           });
+        } else {
+          auto [rowBegin, rowEnd] = f.rowRange(op.getCombineSlots());
+          emitGroup(f.constant(0), rowBegin, rowEnd);
+        }
+        for (auto [number, result] : llvm::enumerate(op.getResults())) {
+          if (step.extra[number] == f.schedule.layout(result).storage)
+            continue;
+          Ref from = sums(number), to = f.ref(result);
+          forTokens([&](Value token, Value column, int64_t lanes) {
+            Value value =
+                f.load(from, f.add(f.rowAddress(from, token), column), lanes);
+            f.store(to, f.add(f.rowAddress(to, token), column),
+                    convertNumber(b, f.loc, value, to.type), lanes);
+          });
+        }
+      });
+}
+
+/// Inputs of a part of a panel that fits half of the cache, beside rows and
+/// sums; null if panels are so small that they always fit.
+Value MatmulPhase::chooseParts(Value cacheBytes) {
+  constexpr int64_t kSmall = 128 << 10; // half of the least L2
+  if (layout.panelBytes() <= kSmall)
+    return nullptr;
+  Value room = f.max(f.constant(kSmall), f.div(cacheBytes, f.constant(2)));
+  Value parts = f.ceilDiv(f.constant(layout.panelBytes()), room);
+  Value inputs = f.ceilDiv(f.constant(layout.inputs), parts);
+  return f.mul(f.ceilDiv(inputs, f.constant(kPartUnit)), kPartUnit);
 }
 
 void MatmulPhase::emit() {
+  // What an unknown cache has: as on most servers.
+  Value cache = f.toIndex(contextField(f, ContextField::CacheBytes));
+  Value known = f.less(f.constant(0), cache);
+  cache = arith::SelectOp::create(f.builder, f.loc, known, cache,
+                                  f.constant(1 << 20));
+  partInputs = chooseParts(cache);
   if (op.isCombined())
     emitCombined();
   else

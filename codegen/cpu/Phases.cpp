@@ -3,6 +3,7 @@
 #include "codegen/cpu/Phases.h"
 
 #include "codegen/cpu/Call.h"
+#include "codegen/cpu/Nodes.h"
 #include "codegen/cpu/Rows.h"
 #include "codegen/cpu/Scalars.h"
 #include "codegen/cpu/Team.h"
@@ -47,7 +48,10 @@ void emitLoopPhase(Frame &f, unsigned counter, const Step &step) {
   auto plan = op.getOffsets().getDefiningOp<grouped::PlanOp>();
   Ref offsets = f.ref(plan.getOffsets());
   int64_t experts = static_cast<int64_t>(plan.getExperts());
-  f.tasks(counter, f.constant(experts), [&](Value group) {
+  auto first = [&](Value node) {
+    return firstOfNode(f, node, f.constant(experts));
+  };
+  nodeTasks(f, counter, Steal::Always, first, [&](Value group) {
     f.group = group;
     f.groupBegin = f.toIndex(f.loadScalar(offsets, group));
     f.groupEnd = f.toIndex(f.loadScalar(offsets, f.add(group, 1)));
@@ -98,13 +102,27 @@ void emitPackPhase(Frame &f, unsigned counter, const Step &step) {
   for (Value weight : op.getWeights())
     sources.push_back(stridedMemref(f, weight));
   Value packed = f.ref(op.getPacked()).memref;
+  // What a node holds is written by its threads, so that it lies there.
   constexpr int64_t block = 4;
-  int64_t panels = layout.experts * layout.panels();
-  f.tasks(counter, f.constant((panels + block - 1) / block), [&](Value task) {
-    Value begin = f.mul(task, block);
-    Value end = f.min(f.add(begin, block), f.constant(panels));
-    emitPack(f.builder, f.loc, layout, sources, op.getInOut(), packed, begin,
-             end);
+  int64_t blocks = llvm::divideCeil(layout.panels(), block);
+  bool byPanel = isSpreadByPanel(op);
+  auto first = [&](Value node) {
+    if (!byPanel)
+      return f.mul(firstOfNode(f, node, f.constant(layout.experts)), blocks);
+    Value panel = firstOfNode(f, node, f.constant(layout.panels()));
+    return f.mul(f.ceilDiv(panel, f.constant(block)), layout.experts);
+  };
+  nodeTasks(f, counter, Steal::IfNobody, first, [&](Value task) {
+    Value inner = f.constant(byPanel ? layout.experts : blocks);
+    Value outer = f.div(task, inner);
+    Value rest = f.sub(task, f.mul(outer, inner));
+    Value expert = byPanel ? rest : outer;
+    Value begin = f.mul(byPanel ? outer : rest, block);
+    Value end = f.min(f.add(begin, block), f.constant(layout.panels()));
+    observeTask(f, counter, expert, begin, end);
+    Value before = f.mul(expert, layout.panels());
+    emitPack(f.builder, f.loc, layout, sources, op.getInOut(), packed,
+             f.add(before, begin), f.add(before, end));
   });
 }
 

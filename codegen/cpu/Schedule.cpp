@@ -28,6 +28,14 @@ PackedLayout packedLayout(grouped::PackedType type, const Level &level) {
   return layout;
 }
 
+bool Schedule::packs() const {
+  return llvm::any_of(sequences, [](const std::vector<Phase> &phases) {
+    return llvm::any_of(phases, [](const Phase &phase) {
+      return phase.kind == Phase::Kind::Pack;
+    });
+  });
+}
+
 Layout Schedule::matmulInput(grouped::MatmulOp op) const {
   auto other = prepared.find(op);
   if (other == prepared.end())

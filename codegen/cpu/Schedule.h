@@ -84,6 +84,8 @@ public:
   }
   /// Task counters of the whole function.
   unsigned counters() const { return allCounters; }
+  /// Whether there are phases that pack weights.
+  bool packs() const;
   llvm::ArrayRef<Storage> storages() const { return allStorages; }
   const Storage &storage(unsigned number) const { return allStorages[number]; }
   const Storage &storageOf(mlir::Value value) const {

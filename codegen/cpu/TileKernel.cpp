@@ -27,7 +27,8 @@ public:
 
   using Sums = SmallVector<Value>;
 
-  Sums emit(OpBuilder &builder, Location loc, const Prefetch &prefetch) const;
+  Sums emit(OpBuilder &builder, Location loc, const Prefetch &prefetch,
+            const KPart *part) const;
 
 private:
   int64_t unrolledSteps(size_t sums) const;
@@ -233,15 +234,18 @@ int64_t TileEmitter::unrolledSteps(size_t sums) const {
   return std::min(steps, layout.level.unroll);
 }
 
-/// All steps from zero sums.
+/// All steps from zero sums, or those of a part.
 TileEmitter::Sums TileEmitter::emit(OpBuilder &builder, Location loc,
-                                    const Prefetch &prefetch) const {
+                                    const Prefetch &prefetch,
+                                    const KPart *part) const {
   VectorType sumType =
       vectorOf(layout.level.lanes, isInteger() ? Type(builder.getI32Type())
                                                : Type(builder.getF32Type()));
   Value zero =
       arith::ConstantOp::create(builder, loc, builder.getZeroAttr(sumType));
   Sums sums(panels.size() * rows.size() * layout.vectors(), zero);
+  if (part)
+    sums = part->sums;
 
   // The last step is special if K is odd and entries are paired; quantised rows
   // are as long as the steps, and what is beyond K meets weights of 0.
@@ -249,10 +253,20 @@ TileEmitter::Sums TileEmitter::emit(OpBuilder &builder, Location loc,
   int64_t wholeSteps = isInteger() ? steps : layout.inputs / layout.pairing();
   int64_t unroll = unrolledSteps(sums.size());
   int64_t looped = wholeSteps / unroll * unroll;
+  assert(kPartUnit / layout.pairing() % unroll == 0 &&
+         "parts begin between bodies of the loop");
+  Value first = constant(builder, loc, 0);
+  Value last = constant(builder, loc, looped);
+  if (part) {
+    Value pairing = constant(builder, loc, layout.pairing());
+    first = arith::DivUIOp::create(builder, loc, part->begin, pairing);
+    last = arith::MinUIOp::create(
+        builder, loc, last,
+        arith::DivUIOp::create(builder, loc, part->end, pairing));
+  }
   if (looped > 0) {
     auto loop = scf::ForOp::create(
-        builder, loc, constant(builder, loc, 0), constant(builder, loc, looped),
-        constant(builder, loc, unroll), sums,
+        builder, loc, first, last, constant(builder, loc, unroll), sums,
         [&](OpBuilder &body, Location loc, Value step, ValueRange carried) {
           Sums inner(carried);
           if (prefetch.begin)
@@ -267,18 +281,37 @@ TileEmitter::Sums TileEmitter::emit(OpBuilder &builder, Location loc,
         });
     sums.assign(loop.result_begin(), loop.result_end());
   }
-  for (int64_t step = looped; step < steps; ++step)
-    emitStep(builder, loc, constant(builder, loc, step), step >= wholeSteps,
-             sums);
-  return sums;
+  auto emitRest = [&](OpBuilder &builder, Sums &sums) {
+    for (int64_t step = looped; step < steps; ++step)
+      emitStep(builder, loc, constant(builder, loc, step), step >= wholeSteps,
+               sums);
+  };
+  if (!part || looped == steps) {
+    emitRest(builder, sums);
+    return sums;
+  }
+  Value isLast =
+      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge, part->end,
+                            constant(builder, loc, layout.inputs));
+  auto rest = scf::IfOp::create(
+      builder, loc, isLast,
+      [&](OpBuilder &body, Location loc) {
+        Sums inner(sums);
+        emitRest(body, inner);
+        scf::YieldOp::create(body, loc, inner);
+      },
+      [&](OpBuilder &body, Location loc) {
+        scf::YieldOp::create(body, loc, sums);
+      });
+  return Sums(rest.getResults());
 }
 
 SmallVector<Value> emitTileSums(OpBuilder &builder, Location loc,
                                 const PackedLayout &layout, Value a,
                                 ValueRange rows, Value view, ValueRange panels,
-                                const Prefetch &prefetch) {
+                                const Prefetch &prefetch, const KPart *part) {
   return TileEmitter(layout, a, rows, view, panels)
-      .emit(builder, loc, prefetch);
+      .emit(builder, loc, prefetch, part);
 }
 
 } // namespace moe::cpu

@@ -17,8 +17,17 @@ struct Prefetch {
   mlir::Value packed = {}, begin = {}, perStep = {};
 };
 
-/// Emits the loop over K and returns the sums, vector<lanes x f32> each (i32
-/// for quantised weights), in the order [panel][row][vector of the panel].
+/// A part of K that is multiplied: inputs [begin, end), of type index. `begin`
+/// is a multiple of kPartUnit, `end` too unless it is K or more. `sums` are
+/// what parts before have left.
+struct KPart {
+  mlir::Value begin, end;
+  llvm::SmallVector<mlir::Value> sums;
+};
+
+/// Emits the loop over K, or over the part of it that is given, and returns the
+/// sums, vector<lanes x f32> each (i32 for quantised weights), in the order
+/// [panel][row][vector of the panel].
 ///
 /// `a` as in MatmulBlock, `rows` its row indices; `view` the packed weights as
 /// PackedLayout::viewType, `panels` indices of its first dimension.
@@ -26,14 +35,14 @@ llvm::SmallVector<mlir::Value>
 emitTileSums(mlir::OpBuilder &builder, mlir::Location loc,
              const PackedLayout &layout, mlir::Value a, mlir::ValueRange rows,
              mlir::Value view, mlir::ValueRange panels,
-             const Prefetch &prefetch);
+             const Prefetch &prefetch, const KPart *part = nullptr);
 
 /// The same for 4-bit weights, f32 sums; `packed` is memref<?xi8>.
 llvm::SmallVector<mlir::Value>
 emitGroupTileSums(mlir::OpBuilder &builder, mlir::Location loc,
                   const PackedLayout &layout, mlir::Value a,
                   mlir::ValueRange rows, mlir::Value packed,
-                  mlir::ValueRange panels);
+                  mlir::ValueRange panels, const KPart *part = nullptr);
 
 } // namespace moe::cpu
 

@@ -15,10 +15,13 @@ static int64_t aligned(int64_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+int64_t countersInMemory(const Schedule &schedule) {
+  return schedule.counters() + (schedule.packs() ? 1 : 0);
+}
+
 Workspace layOutWorkspace(Frame &f) {
   Workspace result;
-  int64_t counters = f.schedule.counters() * kAlignment;
-  Value end = f.constant(counters);
+  Value end = f.mul(f.nodes, countersInMemory(f.schedule) * kAlignment);
   SmallVector<Value> places;
   auto alignedRows = [&](Extent rows, int64_t rowBytes, int64_t more = 0) {
     Value bytes = f.add(f.mul(f.extent(rows), rowBytes), more);

@@ -7,6 +7,10 @@
 
 namespace moe::cpu {
 
+/// Task counters that the workspace has for each node: the schedule's, and
+/// one by which the threads of a node are counted.
+int64_t countersInMemory(const Schedule &schedule);
+
 /// Offsets in bytes, of type index. First come the task counters, a cache line
 /// each, then what Workspace storages hold, then for each thread its scratch
 /// rows and what Private storages hold.
@@ -18,7 +22,7 @@ struct Workspace {
   mlir::Value bytes;                                    // of everything
 };
 
-/// Emits the arithmetic; needs the frame's symbols and threads.
+/// Emits the arithmetic; needs the frame's symbols, threads and nodes.
 Workspace layOutWorkspace(Frame &frame);
 
 } // namespace moe::cpu

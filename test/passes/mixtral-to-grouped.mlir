@@ -13,7 +13,7 @@
 // CHECK-NEXT:  }
 // CHECK-LABEL: func.func private @mixtral_prepare2(
 // CHECK-SAME:    %arg0: tensor<8x64x32xf32> {moe.param = "experts.{expert}.w2.weight"}) -> !grouped.packed<8x64x32xf32, 1> attributes {moe.prepare_of = "mixtral", moe.step = 2 : i64} {
-// CHECK-NEXT:    %0 = grouped.pack %arg0 : tensor<8x64x32xf32> -> !grouped.packed<8x64x32xf32, 1>
+// CHECK-NEXT:    %0 = grouped.pack %arg0 {moe.by_panel} : tensor<8x64x32xf32> -> !grouped.packed<8x64x32xf32, 1>
 // CHECK-NEXT:    return %0 : !grouped.packed<8x64x32xf32, 1>
 // CHECK-NEXT:  }
 // CHECK-LABEL: func.func @mixtral(

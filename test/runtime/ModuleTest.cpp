@@ -48,7 +48,7 @@ TEST(Module, AnotherVersion) {
   Folder folder;
   test::writeArtefact(folder / "a.so", test::description(), 9, 3);
   EXPECT_FAILURE(Module(folder / "a.so"), MOERT_MALFORMED,
-                 "version 9.3, this runtime loads 1.0 to 1.3");
+                 "version 9.3, this runtime loads 1.0 to 1.4");
 }
 
 TEST(Module, CutAnywhere) {

@@ -25,7 +25,8 @@ struct Case {
   int64_t experts, outputs, inputs, weights;
   const char *a, *stored, *packed; // element types; rows of i8: quantised
   bool inOut, gathered;
-  int64_t padding; // of rows of A, in elements
+  int64_t padding;  // of rows of A, in elements
+  int64_t part = 0; // inputs of a part of K; 0: all at once
 };
 
 Type typeOf(StringRef name) {
@@ -120,6 +121,9 @@ CompiledCase::CompiledCase(const cpu::Level &level, const Case &test)
                                  args[7],
                                  args[11],
                                  Value()};
+          if (test.part > 0)
+            block.partInputs =
+                arith::ConstantIndexOp::create(builder, loc, test.part);
           cpu::emitMatmul(
               builder, loc, layout, block,
               [&](OpBuilder &builder, Location loc,
@@ -383,6 +387,24 @@ TEST_P(MatmulTest, LongSums) {
   CompiledCase compiled(
       GetParam(), {1, 64, 4099, 2, "f32", "bf16", "bf16", false, true, 16});
   compiled.check(40, 0, 31, 3);
+}
+
+// Sums that are put aside between parts of K: every family, a last part that is
+// whole, odd and short, every height of tiles, and more rows than are kept.
+TEST_P(MatmulTest, PartsOfK) {
+  for (const char *type : {"f32", "bf16", "i8", "i4"})
+    for (int64_t inputs : {193, 288, 291}) {
+      bool isInteger = type[0] == 'i';
+      if (isInteger != (inputs == 291) || (!isInteger && !isNewCode(type)))
+        continue;
+      SCOPED_TRACE(testing::Message() << type << ", K " << inputs);
+      const char *stored = isInteger ? "bf16" : type;
+      CompiledCase compiled(GetParam(), {2, 70, inputs, 2, type, stored, type,
+                                         false, true, 0, cpu::kPartUnit});
+      for (int64_t rows : {0, 1, 2, 5, 7, 8, 9, 11, 12, 13})
+        compiled.check(17, 3, 3 + rows, 2);
+      compiled.check(300, 0, 290, 2);
+    }
 }
 
 // Every number of rows, tails of N, K and groups, both layouts.
