@@ -89,8 +89,10 @@ Ref Frame::ref(unsigned storage, Type type) {
 
 Value Frame::rowAddress(const Ref &ref, Value row) {
   Value address = constant(ref.layout.offset);
-  if (ref.layout.groupStride != 0)
-    address = add(address, mul(group, ref.layout.groupStride));
+  if (ref.layout.groupStride != 0) {
+    Value rows = mul(extent(ref.layout.groupRows), group);
+    address = add(address, mul(rows, ref.layout.groupStride));
+  }
   if (ref.scratch || ref.layout.strides.empty())
     return address;
   return add(address, mul(row, ref.layout.strides.front()));

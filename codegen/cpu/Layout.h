@@ -36,11 +36,13 @@ struct Storage {
   int64_t rowBytes() const;
 };
 
-/// Element (i0, i1, ...) lies at offset + group * groupStride + sum of i * s.
+/// Element (i0, i1, ...) lies at
+/// offset + group * groupRows * groupStride + sum of i * s.
 struct Layout {
   unsigned storage = 0;
   int64_t offset = 0;
   int64_t groupStride = 0;
+  Extent groupRows; // 1, or the most rows of a group's copy
   llvm::SmallVector<int64_t> strides;
   /// Row r lies within row r of the storage.
   bool sameRows = true;

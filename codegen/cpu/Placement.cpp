@@ -75,7 +75,8 @@ Layout Scheduler::place(Value value, Storage storage) {
     storage.rows = nest->grouped;
   } else if (nest) {
     storage.copies = nest->groups;
-    layout.groupStride = storage.rows.factor * storage.rowStride;
+    layout.groupRows = extents.bound(storage.rows);
+    layout.groupStride = storage.rowStride;
   }
   layout.storage = addStorage(storage);
   layout.strides =

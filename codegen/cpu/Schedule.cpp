@@ -191,6 +191,7 @@ LogicalResult Scheduler::visitLoop(grouped::LoopOp op, Step &step) {
     for (auto [argument, operand] :
          llvm::zip_equal(each, op.getEachOf(number))) {
       Layout layout = result.layouts[operand];
+      layout.groupRows = Extent{};
       layout.groupStride = layout.strides.front();
       layout.offset -= begin * layout.groupStride;
       layout.strides.erase(layout.strides.begin());
@@ -217,6 +218,7 @@ LogicalResult Scheduler::visitLoop(grouped::LoopOp op, Step &step) {
       copy.from = result.layouts[value];
       copy.to = result.layouts[out];
       if (out.getResultNumber() >= op.getNumRowResults()) {
+        copy.to.groupRows = Extent{};
         copy.to.groupStride = copy.to.strides.front();
         copy.to.strides.erase(copy.to.strides.begin());
       }
