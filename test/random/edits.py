@@ -150,6 +150,6 @@ def edited(m, r):
         function = inner.c.pick("edit", options)
         r = function(inner, settled(inner, r))
         m.reduced, m.rooted = True, m.rooted or function is by_lp
-        m.segment_ids, m.given_x = inner.segment_ids, inner.given_x
+        m.segment_ids, m.given_x, m.hard = inner.segment_ids, inner.given_x, m.hard or inner.hard
         m.b.state(r)
     return settled(m, r)
