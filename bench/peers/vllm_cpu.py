@@ -1,4 +1,5 @@
-"""Kernels of vLLM's wheel for CPUs: its own `cpu_fused_moe`, and SGLang's `fused_experts_cpu` in bf16 and in int8."""
+"""Kernels of vLLM's wheel for CPUs: its own `cpu_fused_moe` (for AMX where there is AMX, as vLLM chooses), and SGLang's
+`fused_experts_cpu` in bf16 and in int8."""
 
 import importlib.util
 import pathlib
@@ -9,6 +10,7 @@ from common import serve
 # Only the kernels: the package itself asks for much more.
 torch.ops.load_library(pathlib.Path(importlib.util.find_spec("vllm").origin).with_name("_C.abi3.so"))
 BF16, INT8_W8A8 = 0, 1  # moe_comp_method
+ISA = "amx" if torch.cpu._is_amx_tile_supported() and torch.cpu._init_amx() else "vec"
 
 
 class Peer:
@@ -28,7 +30,7 @@ class Peer:
                 matrix = matrix.bfloat16()
             if variant == "vllm":
                 packed = torch.empty_like(matrix)
-                torch.ops._C.prepack_moe_weight(matrix, packed, "vec")
+                torch.ops._C.prepack_moe_weight(matrix, packed, ISA)
             else:
                 packed = torch.ops._C.convert_weight_packed(matrix)
             self.packed.append(packed)
@@ -45,7 +47,7 @@ class Peer:
         result = torch.empty_like(rows)
         first, second = self.packed
         if self.variant == "vllm":
-            torch.ops._C.cpu_fused_moe(result, rows, first, second, None, None, chosen, experts, False, "silu", "vec")
+            torch.ops._C.cpu_fused_moe(result, rows, first, second, None, None, chosen, experts, False, "silu", ISA)
             return result
         method = INT8_W8A8 if self.dtype == "q8" else BF16
         none = (None, None, None, None, None, None, None, None)
