@@ -23,8 +23,8 @@ config.substitutions += [
     ("%{examples}", os.path.join(config.moe_source_root, "examples")),
     ("%{golden}", os.path.join(config.moe_source_root, "test", "golden")),
     ("%{python}", "python3"),
-    # Runs an artefact compiled with --level=amx --emulated on any machine.
-    ("%{amx}", f"env LD_PRELOAD={config.moe_binary_root}/lib/libmoe-amx-emulator.so"),
+    # Runs an artefact compiled with --level=amx --emulated on any machine, the same on those with AMX.
+    ("%{amx}", f"env MOE_AMX_EMULATE=1 LD_PRELOAD={config.moe_binary_root}/lib/libmoe-amx-emulator.so"),
     ("%{cc}", config.c_compiler),
     ("%{cxx}", config.cxx_compiler),
 ]

@@ -1,4 +1,4 @@
-// Executes the AMX instructions of compiled code where the CPU has none: each
+// Executes the AMX instructions of compiled code where the CPU does not: each
 // raises SIGILL, whose handler decodes it, does its work and steps over it.
 // What the manual leaves undefined, or the CPU would refuse, ends the program.
 
@@ -6,12 +6,22 @@
 
 #include <array>
 #include <atomic>
+#include <cfloat>
+#include <cmath>
+#include <cpuid.h>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 namespace {
 
@@ -47,6 +57,11 @@ constexpr const char *kNames[] = {"ldtilecfg", "sttilecfg",    "tilerelease",
                                   "tdpbf16ps", "tdpb[su][su]d"};
 std::array<std::atomic<uint64_t>, Operations> counts;
 struct sigaction previous;
+
+/// Whether the CPU executes tile instructions in this process.
+bool native;
+/// Where a signal's frame has the CPU's configuration; 0: it has none.
+size_t savedConfiguration;
 
 [[noreturn]] void refuse(const char *what) {
   fprintf(stderr, "AMX emulator: %s\n", what);
@@ -117,14 +132,17 @@ bool decode(const uint8_t *at, const greg_t *registers, Instruction &result) {
   return true;
 }
 
-/// bf16 as f32; numbers below the normal ones count as zero.
+/// Numbers below the normal ones count as zero.
+float flush(float value) {
+  return std::fabs(value) < FLT_MIN ? std::copysign(0.0f, value) : value;
+}
+
+/// bf16 as f32.
 float widen(uint16_t bits) {
   uint32_t wide = static_cast<uint32_t>(bits) << 16;
-  if ((wide & 0x7f800000) == 0)
-    wide &= 0x80000000;
   float value;
   memcpy(&value, &wide, 4);
-  return value;
+  return flush(value);
 }
 
 template <typename T> T element(const uint8_t *row, int number) {
@@ -133,17 +151,23 @@ template <typename T> T element(const uint8_t *row, int number) {
   return value;
 }
 
-/// Even and odd entries have a sum each; products are exact in f32.
+/// sum + x y, rounded once: in f64 the product is exact.
+float fuse(float sum, uint16_t x, uint16_t y) {
+  double exact = static_cast<double>(widen(x)) * widen(y) + sum;
+  return flush(static_cast<float>(exact));
+}
+
+/// Even and odd entries have a sum each.
 float dotBf16(float sum, const uint8_t *a, const uint8_t *const *b, int column,
               int steps) {
   float even = 0, odd = 0;
   for (int k = 0; k < steps; ++k) {
-    even += widen(element<uint16_t>(a, 2 * k)) *
-            widen(element<uint16_t>(b[k], 2 * column));
-    odd += widen(element<uint16_t>(a, 2 * k + 1)) *
-           widen(element<uint16_t>(b[k], 2 * column + 1));
+    even = fuse(even, element<uint16_t>(a, 2 * k),
+                element<uint16_t>(b[k], 2 * column));
+    odd = fuse(odd, element<uint16_t>(a, 2 * k + 1),
+               element<uint16_t>(b[k], 2 * column + 1));
   }
-  return sum + (even + odd);
+  return flush(flush(sum) + flush(even + odd));
 }
 
 int32_t dotInt8(int32_t sum, const uint8_t *a, const uint8_t *const *b,
@@ -212,6 +236,22 @@ void multiply(const Instruction &instruction) {
         memcpy(at, &sum, 4);
       }
     }
+}
+
+/// A CPU with AMX loads and drops configurations itself, also where it may not
+/// use tiles: the one it has is in the signal's frame.
+void takeConfiguration(const ucontext_t *context) {
+  constexpr size_t kHeader = 512;
+  constexpr uint64_t kConfiguration = 1u << 17;
+  const auto *frame =
+      reinterpret_cast<const uint8_t *>(context->uc_mcontext.fpregs);
+  uint64_t states; // the others have their initial values
+  memcpy(&states, frame + kHeader, 8);
+  Configuration found = {};
+  if (states & kConfiguration)
+    memcpy(&found, frame + savedConfiguration, sizeof(found));
+  if (memcmp(&found, &state.configuration, sizeof(found)) != 0)
+    configure(&found);
 }
 
 /// Which operation it is; Operations: none that this file knows.
@@ -288,18 +328,65 @@ void onIllegalInstruction(int, siginfo_t *, void *context) {
     return;
   }
   counts[operation].fetch_add(1, std::memory_order_relaxed);
+  if (savedConfiguration != 0)
+    takeConfiguration(static_cast<ucontext_t *>(context));
   execute(operation, instruction);
   registers[REG_RIP] = reinterpret_cast<greg_t>(instruction.end);
 }
 
+/// Whether the CPU has AMX, and the system saves its registers.
+bool cpuHasAmx() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("amx-tile") &&
+         __builtin_cpu_supports("amx-bf16") &&
+         __builtin_cpu_supports("amx-int8");
+}
+
+constexpr unsigned kRequestPermission = 0x1023, kTileData = 18;
+
+/// From now on Linux refuses this process the use of tiles.
+void forbidTiles() {
+  auto load = [](unsigned offset) {
+    return sock_filter(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset));
+  };
+  auto skipUnless = [](unsigned value, uint8_t count) {
+    return sock_filter(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, count));
+  };
+  auto answer = [](unsigned what) {
+    return sock_filter(BPF_STMT(BPF_RET | BPF_K, what));
+  };
+  sock_filter filter[] = {load(offsetof(seccomp_data, nr)),
+                          skipUnless(SYS_arch_prctl, 3),
+                          load(offsetof(seccomp_data, args)),
+                          skipUnless(kRequestPermission, 1),
+                          answer(SECCOMP_RET_ERRNO | 1 /* EPERM */),
+                          answer(SECCOMP_RET_ALLOW)};
+  sock_fprog program = {std::size(filter), filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+    refuse("cannot keep the CPU from executing AMX");
+}
+
 /// $MOE_AMX_REPORT: what was executed goes to standard error at the end.
 void report() {
-  for (int i = 0; i < Operations; ++i)
+  if (native)
+    fprintf(stderr, "AMX is native, nothing was emulated\n");
+  for (int i = 0; i < Operations && !native; ++i)
     fprintf(stderr, "emulated %s %llu\n", kNames[i],
             static_cast<unsigned long long>(counts[i].load()));
 }
 
+/// $MOE_AMX_EMULATE: tiles are emulated on every CPU.
 __attribute__((constructor)) void start() {
+  if (cpuHasAmx()) {
+    unsigned size, offset, c, d;
+    __get_cpuid_count(0xd, 17, &size, &offset, &c, &d);
+    savedConfiguration = offset;
+    if (getenv("MOE_AMX_EMULATE"))
+      forbidTiles();
+    else
+      native = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  }
   moe_amx_install();
   if (getenv("MOE_AMX_REPORT"))
     atexit(report);
@@ -308,6 +395,8 @@ __attribute__((constructor)) void start() {
 } // namespace
 
 void moe_amx_install() {
+  if (native)
+    return;
   struct sigaction action = {}, found;
   action.sa_sigaction = onIllegalInstruction;
   action.sa_flags = SA_SIGINFO;
@@ -315,6 +404,8 @@ void moe_amx_install() {
   if (found.sa_sigaction != onIllegalInstruction)
     previous = found;
 }
+
+bool moe_amx_is_native() { return native; }
 
 uint64_t moe_amx_products() {
   return counts[DotBf16].load() + counts[DotInt8].load();

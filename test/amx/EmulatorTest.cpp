@@ -1,8 +1,11 @@
 // Every AMX instruction, emulated or not, on tiles of odd shapes, against its
 // definition.
 
+#include "test/amx/Emulator.h"
+
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <immintrin.h>
@@ -119,6 +122,36 @@ TEST_P(EmulatorTest, Bf16) {
   EXPECT_EQ(sums, want);
 }
 
+// What is below the normal numbers counts as zero: entries, sums and results.
+TEST_P(EmulatorTest, Bf16BelowNormal) {
+  constexpr uint16_t k2ToMinus63 = 0x2000, k2ToMinus64 = 0x1f80,
+                     kSubnormal = 0x0040, kOne = 0x3f80;
+  struct Term {
+    uint16_t x, y;
+    float sum, want;
+  };
+  for (Term term : {Term{k2ToMinus63, k2ToMinus63, 0, 0x1p-126f},
+                    Term{k2ToMinus63, k2ToMinus64, 0, 0},
+                    Term{k2ToMinus63, k2ToMinus64, 0x1p-126f, 0x1p-126f},
+                    Term{kSubnormal, kOne, 1, 1},
+                    Term{k2ToMinus63, k2ToMinus63, 0x1p-127f, 0x1p-126f},
+                    Term{k2ToMinus63, k2ToMinus63, -0x1.8p-126f, 0}}) {
+    std::vector<uint16_t> x(512), y(512);
+    x[0] = term.x;
+    y[0] = term.y;
+    std::vector<float> sums(256, term.sum);
+    configure();
+    _tile_loadd(0, sums.data(), 64);
+    _tile_loadd(1, x.data(), 64);
+    _tile_loadd(2, y.data(), 64);
+    _tile_dpbf16ps(0, 1, 2);
+    _tile_stored(0, sums.data(), 64);
+    _tile_release();
+    EXPECT_EQ(sums[0], term.want)
+        << term.x << " * " << term.y << " + " << term.sum;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, EmulatorTest,
                          testing::Values(Shape{16, 16, 16}, Shape{1, 1, 1},
                                          Shape{11, 13, 9}, Shape{16, 3, 1}),
@@ -128,10 +161,21 @@ INSTANTIATE_TEST_SUITE_P(Shapes, EmulatorTest,
                                   std::to_string(info.param.k);
                          });
 
+TEST_P(EmulatorTest, UseAfterRelease) {
+  configure();
+  _tile_zero(0);
+  _tile_release();
+  if (moe_amx_is_native())
+    EXPECT_EXIT(_tile_zero(0), testing::KilledBySignal(SIGILL), "");
+  else
+    EXPECT_DEATH(_tile_zero(0), "tiles are used without a configuration");
+}
+
 TEST(EmulatorDeathTest, UseWithoutConfiguration) {
-  if (__builtin_cpu_supports("amx-tile"))
-    GTEST_SKIP() << "the CPU executes AMX itself";
-  EXPECT_DEATH(_tile_zero(0), "tiles are used without a configuration");
+  if (moe_amx_is_native())
+    EXPECT_EXIT(_tile_zero(0), testing::KilledBySignal(SIGILL), "");
+  else
+    EXPECT_DEATH(_tile_zero(0), "tiles are used without a configuration");
 }
 
 } // namespace

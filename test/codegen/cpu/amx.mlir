@@ -1,5 +1,5 @@
 // The level amx: what its inner loops are, and that they compute what the reference does. The real object code runs on every machine:
-// its vectors are those of AVX2, its tile instructions are emulated where the CPU lacks them (test/amx).
+// its vectors are those of AVX2, its tile instructions are emulated (test/amx); where the CPU has them, the level runs itself as well.
 // RUN: moe-compile %s --level=amx --emit=asm -o %t.s
 // RUN: FileCheck %s < %t.s
 // RUN: FileCheck %s --check-prefix=ONCE < %t.s
@@ -41,6 +41,8 @@
 // RUN: env REFERENCE=%t.q8.mlir LEVELS=avx2 %{amx} %{python} %S/Inputs/agree.py %s %t.q8.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 -- --expected_atol=0.5 --expected_rtol=0.02
 // RUN: %if amx %{ moe-compile %s --level=amx -o %t.native.so %}
 // RUN: %if amx %{ env LEVELS=amx %{python} %S/Inputs/agree.py %s %t.native.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 dense:4,97 -- --expected_atol=0.06 --expected_rtol=0.02 %}
+// RUN: %if amx %{ moe-compile %s --level=amx --weights-format=q8 -o %t.native.q8.so %}
+// RUN: %if amx %{ env REFERENCE=%t.q8.mlir LEVELS=amx %{python} %S/Inputs/agree.py %s %t.native.q8.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 -- --expected_atol=0.5 --expected_rtol=0.02 %}
 !x  = tensor<?x96xbf16>
 !s  = tensor<?x7xf32>
 !r  = !moe.routing<7, top 2>
