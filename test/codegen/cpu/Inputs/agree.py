@@ -2,8 +2,9 @@
 
 usage: agree.py MODEL.mlir ARTEFACT.so FUNCTION:T[,T...][:special] ... [-- options of the comparison]
 Every `?` becomes T, or with A+B+C for T that of the first input becomes A, of the second B, of all others C; params get random
-values too. Special inputs tie often, and some are NaN, infinite or -0. Every level of $LEVELS and 1, 2 and 3 threads are run; threads
-must not change a bit. $REFERENCE is what moe-interpret runs, by default the model.
+values too. Special inputs tie often, and some are NaN, infinite or -0. Every level of $LEVELS (avxvnni and amx if the
+artefact has them) and 1, 2 and 3 threads are run; threads must not change a bit. $REFERENCE is what moe-interpret runs, by default
+the model.
 """
 import itertools
 import json
@@ -80,6 +81,11 @@ def inputs_of(model, function):
     return [aliases.get(t, t).strip().replace("index", "i64") for t in types]
 
 
+def levels_of(artefact):
+    has = re.search(rb'"levels":\[([^\]]*)\]', open(artefact, "rb").read())[1].decode()
+    return [level for level in os.environ["LEVELS"].split(",") if level not in ("avxvnni", "amx") or f'"{level}"' in has]
+
+
 def special():
     """A float of few values, some of them not numbers."""
     return random.choice([math.nan, math.inf, -math.inf, -0.0] + 4 * [-1.0, 0.0, 0.5, 2.0])
@@ -134,7 +140,7 @@ def main():
                 names = [f"{folder}/y{i}.npy" for i in range(results)]
                 run(["moe-interpret", reference, *flags, *[f"--output=@{n}" for n in names]])
                 expected = [f"--expected_output=@{n}" for n in names]
-                for level in os.environ["LEVELS"].split(","):
+                for level in levels_of(artefact):
                     bits = set()
                     for threads in (1, 2, 3):
                         command = ["moe-run", artefact, *flags, f"--threads={threads}", f"--level={level}"]
