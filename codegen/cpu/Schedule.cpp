@@ -174,6 +174,16 @@ LogicalResult Scheduler::requireContents(Operation *user, Value value) {
   return user->emitOpError("reads a tensor without contents");
 }
 
+/// All that `op` reads has contents.
+LogicalResult Scheduler::requireReads(Operation *op) {
+  LogicalResult ready = success();
+  forEachRead(op, extents, [&](Value value, Reach) {
+    if (succeeded(ready))
+      ready = requireContents(op, value);
+  });
+  return ready;
+}
+
 LogicalResult Scheduler::visitLoop(grouped::LoopOp op, Step &step) {
   auto plan = op.getOffsets().getDefiningOp<grouped::PlanOp>();
   for (auto [number, body] : llvm::enumerate(op.getBodies())) {
@@ -253,12 +263,7 @@ LogicalResult Scheduler::visit(Operation *op) {
     break;
   }
 
-  LogicalResult ready = success();
-  forEachRead(op, extents, [&](Value value, Reach) {
-    if (succeeded(ready))
-      ready = requireContents(op, value);
-  });
-  if (failed(ready))
+  if (failed(requireReads(op)))
     return failure();
   auto matmul = dyn_cast<grouped::MatmulOp>(op);
   if (matmul)

@@ -120,12 +120,7 @@ LogicalResult Scheduler::visitIf(scf::IfOp op, Phase &phase) {
 }
 
 LogicalResult Scheduler::visitFlow(Operation *op) {
-  LogicalResult ready = success();
-  forEachRead(op, extents, [&](Value value, Reach) {
-    if (succeeded(ready))
-      ready = requireContents(op, value);
-  });
-  if (failed(ready))
+  if (failed(requireReads(op)))
     return failure();
   SmallVector<Access> accesses;
   forEachRead(op, extents, [&](Value value, Reach) {
@@ -135,6 +130,7 @@ LogicalResult Scheduler::visitFlow(Operation *op) {
   unsigned firstKept = kept.size();
   Phase phase;
   phase.kind = Phase::Kind::Flow;
+  LogicalResult ready = success();
   if (auto loop = dyn_cast<scf::ForOp>(op))
     ready = visitFor(loop, phase);
   else if (auto loop = dyn_cast<scf::WhileOp>(op))

@@ -43,6 +43,7 @@ private:
   void visitTrace(grouped::TraceOp op);
   mlir::LogicalResult visitLoop(grouped::LoopOp op, Step &step);
   mlir::LogicalResult requireContents(mlir::Operation *user, mlir::Value value);
+  mlir::LogicalResult requireReads(mlir::Operation *op);
   mlir::LogicalResult visitFlow(mlir::Operation *op);
   mlir::LogicalResult visitFor(mlir::scf::ForOp op, Phase &phase);
   mlir::LogicalResult visitWhile(mlir::scf::WhileOp op, Phase &phase);
