@@ -2,6 +2,7 @@
 // binades and on special ones; and the angles of rotary positions.
 
 #include "KernelHarness.h"
+#include "MathHarness.h"
 
 #include "codegen/cpu/Trigonometry.h"
 #include "codegen/cpu/VectorAccess.h"
@@ -11,7 +12,6 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -28,40 +28,6 @@ using namespace moe::test;
 namespace {
 
 class MathTest : public testing::TestWithParam<cpu::Level> {};
-
-/// Replaces the f32 numbers [0, count) by vectors of `lanes`, or one by one if
-/// that is 0.
-using Body = llvm::function_ref<Value(OpBuilder &, Location, Value)>;
-void addLoop(OpBuilder &builder, ModuleOp module, StringRef name, int64_t lanes,
-             Body body) {
-  Location loc = builder.getUnknownLoc();
-  Type f32 = builder.getF32Type(), index = builder.getIndexType();
-  auto memory = MemRefType::get({ShapedType::kDynamic}, f32);
-  addFunction(
-      builder, module, name, {memory, index},
-      [&](OpBuilder &builder, ValueRange args) {
-        Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
-        Value step = arith::ConstantIndexOp::create(
-            builder, loc, std::max<int64_t>(lanes, 1));
-        scf::ForOp::create(
-            builder, loc, zero, args[1], step, {},
-            [&](OpBuilder &b, Location loc, Value i, ValueRange) {
-              if (lanes == 0) {
-                Value x = memref::LoadOp::create(b, loc, args[0], i);
-                memref::StoreOp::create(b, loc, body(b, loc, x), args[0], i);
-              } else {
-                auto type = VectorType::get({lanes}, f32);
-                Value x = cpu::loadLanes(b, loc, type, args[0], i, lanes);
-                cpu::storeLanes(b, loc, body(b, loc, x), args[0], i, lanes);
-              }
-              scf::YieldOp::create(b, loc);
-            });
-      });
-}
-
-template <typename Op> Value emit(OpBuilder &builder, Location loc, Value x) {
-  return Op::create(builder, loc, x);
-}
 
 /// An activation of the moe dialect on a vector or a scalar.
 Value activate(OpBuilder &builder, Location loc, Value x,
@@ -195,7 +161,8 @@ TEST_P(MathTest, MatchesLibm) {
   auto kernels =
       Kernels::compile(GetParam(), [&](OpBuilder &builder, ModuleOp module) {
         for (const Function &function : functions)
-          addLoop(builder, module, function.name, lanes, function.emit);
+          addLoop(builder, module, function.name, builder.getF32Type(), lanes,
+                  function.emit);
       });
   for (const Function &function : functions) {
     std::vector<float> y = numbers();
@@ -225,8 +192,9 @@ TEST_P(MathTest, ScalarsAreTheSame) {
                                                   ModuleOp module) {
     for (const Function &function : functions) {
       std::string scalar = std::string(function.name) + "_scalar";
-      addLoop(builder, module, function.name, GetParam().lanes, function.emit);
-      addLoop(builder, module, scalar, 0, function.emit);
+      addLoop(builder, module, function.name, builder.getF32Type(),
+              GetParam().lanes, function.emit);
+      addLoop(builder, module, scalar, builder.getF32Type(), 0, function.emit);
     }
   });
   for (const Function &function : functions) {

@@ -2,13 +2,9 @@
 // on special ones.
 
 #include "KernelHarness.h"
+#include "MathHarness.h"
 
-#include "codegen/cpu/VectorAccess.h"
-
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include <gtest/gtest.h>
 
@@ -24,33 +20,6 @@ using namespace moe::test;
 namespace {
 
 class WideMathTest : public testing::TestWithParam<cpu::Level> {};
-
-/// x over [0, count) becomes a function of it, by vectors of the level.
-using Body = llvm::function_ref<Value(OpBuilder &, Location, Value)>;
-void addLoop(OpBuilder &builder, ModuleOp module, StringRef name, Type element,
-             int64_t lanes, Body body) {
-  Location loc = builder.getUnknownLoc();
-  Type index = builder.getIndexType();
-  auto memory = MemRefType::get({ShapedType::kDynamic}, element);
-  addFunction(
-      builder, module, name, {memory, index},
-      [&](OpBuilder &builder, ValueRange args) {
-        Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
-        Value step = arith::ConstantIndexOp::create(builder, loc, lanes);
-        scf::ForOp::create(
-            builder, loc, zero, args[1], step, {},
-            [&](OpBuilder &b, Location loc, Value i, ValueRange) {
-              auto type = VectorType::get({lanes}, element);
-              Value x = cpu::loadLanes(b, loc, type, args[0], i, lanes);
-              cpu::storeLanes(b, loc, body(b, loc, x), args[0], i, lanes);
-              scf::YieldOp::create(b, loc);
-            });
-      });
-}
-
-template <typename Op> Value emit(OpBuilder &builder, Location loc, Value x) {
-  return Op::create(builder, loc, x);
-}
 
 /// Numbers of every sign, binade and ending, those about 1, and special ones.
 std::vector<double> wideNumbers() {
