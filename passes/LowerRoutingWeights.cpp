@@ -35,6 +35,21 @@ struct LowerNormalize : OpConversionPattern<NormalizeOp> {
   }
 
 private:
+  /// x^p of x >= 0. An error of p grows with the logarithm of x, so it is f64
+  /// where f32 does not have p.
+  static Value power(OpBuilder &builder, Location loc, Value x, double p) {
+    if (static_cast<double>(static_cast<float>(p)) == p)
+      return math::PowFOp::create(builder, loc, x,
+                                  f32Constant(builder, loc, p));
+    Value logarithm = math::LogOp::create(
+        builder, loc, castFloat(builder, loc, x, builder.getF64Type()));
+    Value factor =
+        arith::ConstantOp::create(builder, loc, builder.getF64FloatAttr(p));
+    Value wide = math::ExpOp::create(
+        builder, loc, arith::MulFOp::create(builder, loc, logarithm, factor));
+    return castFloat(builder, loc, wide, builder.getF32Type());
+  }
+
   /// w / (sum + plus), w / max(sum, at_least), or w / (sum |w|^p)^(1/p)
   static Value divide(NormalizeOp op, Value weights, OpBuilder &builder) {
     Location loc = op.getLoc();
@@ -49,8 +64,7 @@ private:
         Value size = math::AbsFOp::create(builder, loc, w[0]);
         if (p == 1)
           return size;
-        return math::PowFOp::create(builder, loc, size,
-                                    f32Constant(builder, loc, p));
+        return power(builder, loc, size, p);
       });
     // [T, k] as [T, 1, k], so that the sum is a column [T, 1].
     Value split = splitColumns(builder, loc, terms, 1, /*before=*/true);
@@ -59,21 +73,20 @@ private:
     Value sum =
         ReduceOp::create(builder, loc, column, Reduction::Sum, split, 2);
     Value divisor = BroadcastOp::create(builder, loc, sum, weights);
-    return createMap(
-        builder, loc, {weights, divisor}, f32,
-        [&](ValueRange scalars) -> Value {
-          Value by = scalars[1];
-          if (op.getPlus())
-            by = arith::AddFOp::create(builder, loc, by,
-                                       constant(*op.getPlus()));
-          if (op.getAtLeast())
-            by = arith::MaximumFOp::create(builder, loc, by,
-                                           constant(*op.getAtLeast()));
-          if (op.getNorm() == Norm::Lp && p != 1)
-            by = math::PowFOp::create(builder, loc, by,
-                                      f32Constant(builder, loc, 1 / p));
-          return arith::DivFOp::create(builder, loc, scalars[0], by);
-        });
+    return createMap(builder, loc, {weights, divisor}, f32,
+                     [&](ValueRange scalars) -> Value {
+                       Value by = scalars[1];
+                       if (op.getPlus())
+                         by = arith::AddFOp::create(builder, loc, by,
+                                                    constant(*op.getPlus()));
+                       if (op.getAtLeast())
+                         by = arith::MaximumFOp::create(
+                             builder, loc, by, constant(*op.getAtLeast()));
+                       if (op.getNorm() == Norm::Lp && p != 1)
+                         by = power(builder, loc, by, 1 / p);
+                       return arith::DivFOp::create(builder, loc, scalars[0],
+                                                    by);
+                     });
   }
 };
 

@@ -74,7 +74,7 @@ func.func @expert_choice(%x: !x, %m: !moe.scope) -> (tensor<6xf32>, tensor<6xi32
   %t = moe.tokens %x : !x
   %c = moe.capacity %t by flaxformer factor 1.5 experts 6 minimum 1 : index
   %g = moe.route %s take %c : !s, index -> !take
-  %r = moe.normalize %g by lp 2.0 : !take
+  %r = moe.normalize %g by lp 2.3 : !take
   %i = moe.importance %r : !take -> tensor<6xf32>
   %n = moe.counts %r : !take -> tensor<6xi32>
   return %i, %n : tensor<6xf32>, tensor<6xi32>

@@ -50,7 +50,7 @@ func.func @sum_at_least(%x: !x, %m: !moe.scope) -> !x {
 func.func @lp(%x: !x, %m: !moe.scope) -> !x {
   %s = func.call @scores(%x, %m) : (!x, !moe.scope) -> !s
   %g = moe.route %s top 3 : !s -> !r
-  %r = moe.normalize %g by lp 2.0 : !r
+  %r = moe.normalize %g by lp 3.0 : !r
   %y = func.call @experts(%x, %r, %m) : (!x, !r, !moe.scope) -> !x
   return %y : !x
 }
