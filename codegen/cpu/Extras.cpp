@@ -25,6 +25,8 @@ void Scheduler::addSums(grouped::MatmulOp op, Step &step,
     if (!sums.element.isF32()) {
       sums.kind = Storage::Kind::Workspace;
       sums.element = Float32Type::get(op->getContext());
+      // A task takes a few lines of every row.
+      sums.rowStride = paddedStride(sums.rowStride, 4);
       layout.storage = addStorage(sums);
       writes.push_back(layout.storage);
     }

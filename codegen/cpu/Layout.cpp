@@ -112,6 +112,11 @@ FailureOr<Layout> viewLayout(Operation *view, Layout source) {
   return source; // tensor.cast
 }
 
+int64_t paddedStride(int64_t columns, int64_t bytes) {
+  int64_t lines = (columns * bytes + 63) / 64;
+  return (lines | 1) * 64 / bytes;
+}
+
 int64_t Storage::rowBytes() const { return rowStride * elementBytes(element); }
 
 int64_t elementBytes(Type element) {

@@ -52,6 +52,10 @@ struct Layout {
 llvm::SmallVector<int64_t> denseStrides(mlir::RankedTensorType type,
                                         int64_t rowStride);
 
+/// Elements between rows of `columns` elements of `bytes` bytes that are an odd
+/// number of cache lines apart, so that they do not compete for one cache set.
+int64_t paddedStride(int64_t columns, int64_t bytes);
+
 /// Whether the elements of a row are contiguous; if dimension 0 is static, the
 /// whole tensor.
 bool isDense(mlir::RankedTensorType type, const Layout &layout);

@@ -2,10 +2,8 @@
 // so no row is padded. A panel, or the part of it that fits, stays in the cache
 // while all tiles pass over it.
 
-#include "codegen/cpu/Matmul.h"
-
+#include "codegen/cpu/BlockEmitter.h"
 #include "codegen/cpu/MatrixTiles.h"
-#include "codegen/cpu/TileKernel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -29,92 +27,6 @@ Family chooseFamily(const PackedLayout &layout, Type a) {
 bool hasMatrixForm(const PackedLayout &layout, Type a) {
   return layout.hasTiles() && chooseFamily(layout, a) != Family::Fma;
 }
-
-namespace {
-
-/// Rows whose sums are kept between parts of K.
-constexpr int64_t kPartRows = 126;
-
-class BlockEmitter {
-public:
-  BlockEmitter(OpBuilder &builder, Location loc, const PackedLayout &layout,
-               const MatmulBlock &block, const Epilogue &epilogue)
-      : builder(builder), loc(loc), layout(layout), block(block),
-        epilogue(epilogue),
-        matrixForm(hasMatrixForm(layout, block.a.getType())),
-        maxRows(matrixForm
-                    ? std::min(layout.maxRows(), layout.level.matrixRows - 1)
-                    : layout.maxRows()),
-        // Vectors take few rows where there are matrix tiles.
-        partInputs(matrixForm ? Value() : block.partInputs) {}
-
-  void emit();
-
-private:
-  Value constant(int64_t value) {
-    return arith::ConstantIndexOp::create(builder, loc, value);
-  }
-  Value add(Value a, Value b) {
-    return arith::AddIOp::create(builder, loc, a, b);
-  }
-  Value sub(Value a, Value b) {
-    return arith::SubIOp::create(builder, loc, a, b);
-  }
-  Value mul(Value a, Value b) {
-    return arith::MulIOp::create(builder, loc, a, b);
-  }
-  Value div(Value a, Value b) {
-    return arith::DivUIOp::create(builder, loc, a, b);
-  }
-
-  /// Emits `body(size)` for each size of 1 .. `largest`, of which the one that
-  /// equals `rows` runs.
-  void switchOnRows(Value rows, int64_t largest,
-                    llvm::function_ref<void(int64_t)> body);
-  /// Emits a loop over [from, to) and leaves the builder after it.
-  void loop(Value from, Value to, int64_t step,
-            llvm::function_ref<void(Value)> body);
-  void allocateSums();
-  void emitVectorForm(Value rows);
-  void emitTiles(Value panel, Value rowBegin, Value rows, Value isLast);
-  void emitInParts(Value panel, Value rows);
-  void emitMatrixForm(Value rows);
-  void emitMatrixTile(Value panelView, Value gatheredFrom, Value begin,
-                      Value rows, Value tile, Value panel);
-  Value emitFewRows(Value rows);
-  Value tokenOf(Value row);
-  void emitTile(Value firstRow, int64_t rows, Value firstPanel, int64_t panels,
-                const Prefetch &prefetch);
-  void emitEpilogues(Value firstRow, Value rows, Value firstPanel,
-                     int64_t panels);
-  SmallVector<Value> sumsSoFar(size_t count);
-  Value sumAt(int64_t number) {
-    Value at = constant(number);
-    return firstSum ? add(firstSum, at) : at;
-  }
-  void emitEpilogue(ArrayRef<Value> sums, Value row, Value token, Value panel);
-  Value dequantize(Value sum, Value token, Value panel, int64_t vector);
-  void emitColumns(ArrayRef<Value> sums, Value row, Value token, Value column,
-                   int64_t columns);
-
-  OpBuilder &builder;
-  Location loc;
-  const PackedLayout &layout;
-  const MatmulBlock &block;
-  const Epilogue &epilogue;
-  const bool matrixForm;
-  const int64_t maxRows; // of a tile of vectors
-  const Value partInputs;
-  Value view;
-  /// The sums of a tile on their way to the epilogue, which so is one loop over
-  /// rows instead of a copy for each row of each tile variant. With parts of K,
-  /// those of all tiles of kPartRows rows, whose tile begins at `firstSum`.
-  Value finished, firstSum;
-  Value partBegin, partEnd; // null: all of K
-  Value matrixSums;         // the same memory as 32 rows of a panel
-};
-
-} // namespace
 
 void BlockEmitter::switchOnRows(Value rows, int64_t largest,
                                 llvm::function_ref<void(int64_t)> body) {
@@ -368,7 +280,7 @@ void BlockEmitter::allocateSums() {
                                         builder.getI64IntegerAttr(64));
     return;
   }
-  constexpr int64_t kRows = 2 * MatrixRows::kRows;
+  constexpr int64_t kRows = MatrixRows::kTiles * MatrixRows::kRows;
   sums = std::max(sums, kRows * layout.vectors());
   Value bytes = memref::AllocaOp::create(
       builder, loc, MemRefType::get({sums * lanes * 4}, builder.getI8Type()),
@@ -380,79 +292,6 @@ void BlockEmitter::allocateSums() {
   finished = as({sums, lanes}, f32);
   matrixSums = as({kRows, layout.columns()},
                   layout.isQuantized() ? builder.getI32Type() : f32);
-}
-
-/// Multiplies tile number `tile` of 32 rows of the `rows` rows from `begin` on.
-/// Those from number `gatheredFrom` on lie in `panelView`.
-void BlockEmitter::emitMatrixTile(Value panelView, Value gatheredFrom,
-                                  Value begin, Value rows, Value tile,
-                                  Value panel) {
-  constexpr int64_t kRows = MatrixRows::kRows;
-  Value packedPanel = add(mul(block.group, constant(layout.panels())), panel);
-  Value part = arith::MinUIOp::create(builder, loc, tile, constant(1));
-  Value first = mul(tile, constant(2 * kRows));
-  auto ifElse = [&](arith::CmpIPredicate predicate, Value a, Value b,
-                    llvm::function_ref<void()> yes,
-                    llvm::function_ref<void()> no) {
-    auto choice = scf::IfOp::create(
-        builder, loc,
-        arith::CmpIOp::create(builder, loc, predicate, a, b).getResult(),
-        /*withElseRegion=*/true);
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(choice.thenBlock());
-    yes();
-    builder.setInsertionPointToStart(choice.elseBlock());
-    no();
-  };
-  auto multiply = [&](Value a, Value row, int64_t tiles) {
-    emitMatrixTiles(builder, loc, layout, a, row, tiles, view, packedPanel,
-                    part, matrixSums);
-  };
-  auto gathered = [&] {
-    Value row = sub(first, gatheredFrom);
-    ifElse(
-        arith::CmpIPredicate::ugt, sub(rows, first), constant(kRows),
-        [&] { multiply(panelView, row, 2); },
-        [&] { multiply(panelView, row, 1); });
-  };
-  if (block.rowIds || !hasWholeTiles(layout, block.a))
-    return gathered();
-  ifElse(
-      arith::CmpIPredicate::ult, first, gatheredFrom,
-      [&] { multiply(block.a, add(begin, first), 2); }, gathered);
-}
-
-/// Rows are taken in blocks that stay in the cache. They are gathered for tiles
-/// unless they lie so already; then only those of a last tile that is not whole
-/// are, because a tile reads all its rows.
-void BlockEmitter::emitMatrixForm(Value rows) {
-  constexpr int64_t kRows = 2 * MatrixRows::kRows;
-  bool whole = !block.rowIds && hasWholeTiles(layout, block.a);
-  Value panelView = rowPanelView(builder, loc, layout, block.a, block.rowPanel);
-  Value most = constant(MatrixRows::of(layout).rows);
-  auto blocks = div(add(rows, sub(most, constant(1))), most);
-  Value begin = block.rowBegin;
-  loop(constant(0), blocks, 1, [&](Value number) {
-    Value before = mul(number, most);
-    Value count = arith::MinUIOp::create(builder, loc, most, sub(rows, before));
-    Value first = add(begin, before);
-    Value gatheredFrom =
-        whole ? mul(div(count, constant(kRows)), constant(kRows)) : constant(0);
-    loop(gatheredFrom, count, 1, [&](Value r) {
-      emitGatherRow(builder, loc, layout, block.a, tokenOf(add(first, r)),
-                    panelView, sub(r, gatheredFrom));
-    });
-    Value tiles = div(add(count, constant(kRows - 1)), constant(kRows));
-    loop(block.panelBegin, block.panelEnd, 1, [&](Value panel) {
-      loop(constant(0), tiles, 1, [&](Value tile) {
-        Value row = mul(tile, constant(kRows));
-        Value exist = arith::MinUIOp::create(builder, loc, constant(kRows),
-                                             sub(count, row));
-        emitMatrixTile(panelView, gatheredFrom, first, count, tile, panel);
-        emitEpilogues(add(first, row), exist, panel, 1);
-      });
-    });
-  });
 }
 
 void BlockEmitter::emit() {

@@ -33,9 +33,9 @@ Family chooseFamily(const PackedLayout &layout, mlir::Type a);
 /// the others in the way of their family, from the same packed weights.
 bool hasMatrixForm(const PackedLayout &layout, mlir::Type a);
 
-/// Parts of K begin at multiples of this: whole groups, and whole bodies of the
-/// loop over steps.
-inline constexpr int64_t kPartUnit = 96;
+/// Parts of K begin at multiples of this: whole groups and tiles, and whole
+/// bodies of the loop over steps.
+inline constexpr int64_t kPartUnit = 192;
 
 /// One block: acc_w[r, n] = sum over k of A[row(r), k] * B_w[group, n, k], for
 /// r in [rowBegin, rowEnd) and the columns n of panels [panelBegin, panelEnd).
@@ -61,8 +61,12 @@ struct MatmulBlock {
   /// does not depend on how rows are divided; null: rowEnd - rowBegin.
   mlir::Value allRows;
   /// Null, or a multiple of kPartUnit: all rows are multiplied by so many
-  /// inputs of a panel, then by the next ones. No sum depends on it.
+  /// inputs of a panel, then by the next ones. No sum depends on it. The matrix
+  /// form needs no more than MatrixRows::partSteps allows, which it takes if
+  /// this is null.
   mlir::Value partInputs = nullptr;
+  /// Bytes of L2 that the matrix form chooses blocks of rows for; null: 2 MiB.
+  mlir::Value cacheBytes = nullptr;
 };
 
 /// One vector of finished sums, to be turned into results and stored.

@@ -43,10 +43,10 @@ private:
   void addToTokens(const EpilogueSite &site);
   void forPanelColumns(Value panel,
                        llvm::function_ref<void(Value, int64_t)> body);
-  Value panelsPerTask(Value panels, int64_t most);
+  Value panelsPerTask(Value groups, Value panels, int64_t most);
   Value firstPlace(Value node, const Ref &filled, Value groups);
   Value firstPanelBlock(Value node, Value perTask);
-  Value chooseParts(Value cacheBytes);
+  Value chooseParts();
   Ref sums(unsigned number) {
     return f.ref(step.extra[number], f.builder.getF32Type());
   }
@@ -57,7 +57,7 @@ private:
   grouped::MatmulOp op;
   PackedLayout layout;
   grouped::PlanOp plan;
-  Value partInputs;
+  Value partInputs, cacheBytes;
 };
 
 } // namespace
@@ -93,6 +93,7 @@ MatmulBlock MatmulPhase::block(Value group, Value rowBegin, Value rowEnd,
   result.panelBegin = panelBegin;
   result.panelEnd = panelEnd;
   result.partInputs = partInputs;
+  result.cacheBytes = cacheBytes;
   return result;
 }
 
@@ -193,19 +194,31 @@ void MatmulPhase::forPanelColumns(
 
 /// Several panels at once let a group's rows stay in the cache, but every
 /// thread should get about eight tasks. Tasks side by side write no cache line
-/// together. Panels of matrix tiles are narrow, and gathering rows for them has
-/// to pay.
-Value MatmulPhase::panelsPerTask(Value panels, int64_t most) {
-  if (hasMatrixForm(layout, op.getInput().getType()))
-    most = 16;
+/// together. Panels of matrix tiles are narrow: where most groups have rows
+/// enough for them, gathering and reading rows again costs more than a few
+/// large tasks.
+Value MatmulPhase::panelsPerTask(Value groups, Value panels, int64_t most) {
+  constexpr int64_t kTasks = 8, kMatrixTasks = 2, kMatrixPanels = 64;
   int64_t least = 1;
   for (Value result : op.getResults()) {
     int64_t bytes = elementBytes(f.schedule.storageOf(result).element);
     least = std::max(least, MOERT_ALIGNMENT / (layout.panelColumns() * bytes));
   }
-  Value share = f.div(panels, f.mul(f.threads, 8 * least));
+  Value tasks = f.constant(kTasks), largest = f.constant(std::max(most, least));
+  if (hasMatrixForm(layout, op.getInput().getType())) {
+    Value rows = f.extent(f.schedule.extents().of(
+        op.getTokens() ? Value(op.getTokens()) : Value(op.getInput())));
+    Value many = f.less(f.mul(groups, layout.level.matrixRows), rows);
+    auto choose = [&](int64_t yes, Value no) {
+      return arith::SelectOp::create(f.builder, f.loc, many, f.constant(yes),
+                                     no);
+    };
+    tasks = choose(kMatrixTasks, tasks);
+    largest = choose(std::max(kMatrixPanels, least), largest);
+  }
+  Value share = f.div(panels, f.mul(f.mul(f.threads, tasks), least));
   share = f.mul(f.max(share, f.constant(1)), least);
-  return f.min(share, f.constant(std::max(most, least)));
+  return f.min(share, largest);
 }
 
 /// The place in the list of filled groups of the first that a node holds.
@@ -244,7 +257,7 @@ void MatmulPhase::emitPlain() {
         op.getTokens() ? Value(op.getTokens()) : Value(op.getInput())));
   }
   Value panels = f.constant(layout.panels());
-  Value perTask = panelsPerTask(f.mul(groups, layout.panels()), 4);
+  Value perTask = panelsPerTask(groups, f.mul(groups, layout.panels()), 4);
   Value panelBlocks = f.ceilDiv(panels, perTask);
   // One group of few panels: its rows are divided too.
   Value rowBlocks = f.constant(1), rowsPerTask;
@@ -293,7 +306,13 @@ void MatmulPhase::emitCombined() {
   OpBuilder &b = f.builder;
   auto [firstToken, lastToken] = f.rowRange(op.getCombineRows());
   Value panels = f.constant(layout.panels());
-  Value perTask = panelsPerTask(panels, 8);
+  Value groups = f.constant(1);
+  Ref filled;
+  if (plan) {
+    filled = f.ref(f.schedule.filledGroups(plan), b.getI32Type());
+    groups = f.toIndex(f.loadScalar(filled, f.constant(0)));
+  }
+  Value perTask = panelsPerTask(groups, panels, 8);
   Value zero = splatConstant(b, f.loc, b.getF32Type(), 0, f.lanes);
   auto first = [&](Value node) { return firstPanelBlock(node, perTask); };
   nodeTasks(
@@ -325,9 +344,7 @@ void MatmulPhase::emitCombined() {
                      });
         };
         if (plan) {
-          Ref filled = f.ref(f.schedule.filledGroups(plan), b.getI32Type());
           Ref offsets = f.ref(plan.getOffsets());
-          Value groups = f.toIndex(f.loadScalar(filled, f.constant(0)));
           f.loop(f.constant(0), groups, [&](Value place) {
             Value group = f.toIndex(f.loadScalar(filled, f.add(place, 1)));
             emitGroup(group, f.toIndex(f.loadScalar(offsets, group)),
@@ -352,10 +369,12 @@ void MatmulPhase::emitCombined() {
 }
 
 /// Inputs of a part of a panel that fits half of the cache, beside rows and
-/// sums; null if panels are so small that they always fit.
-Value MatmulPhase::chooseParts(Value cacheBytes) {
+/// sums; null if panels are so small that they always fit. Matrix tiles have
+/// parts of their own.
+Value MatmulPhase::chooseParts() {
   constexpr int64_t kSmall = 128 << 10; // half of the least L2
-  if (layout.panelBytes() <= kSmall)
+  bool matrix = hasMatrixForm(layout, op.getInput().getType());
+  if (matrix || layout.panelBytes() <= kSmall)
     return nullptr;
   Value room = f.max(f.constant(kSmall), f.div(cacheBytes, f.constant(2)));
   Value parts = f.ceilDiv(f.constant(layout.panelBytes()), room);
@@ -367,9 +386,9 @@ void MatmulPhase::emit() {
   // What an unknown cache has: as on most servers.
   Value cache = f.toIndex(contextField(f, ContextField::CacheBytes));
   Value known = f.less(f.constant(0), cache);
-  cache = arith::SelectOp::create(f.builder, f.loc, known, cache,
-                                  f.constant(1 << 20));
-  partInputs = chooseParts(cache);
+  cacheBytes = arith::SelectOp::create(f.builder, f.loc, known, cache,
+                                       f.constant(1 << 20));
+  partInputs = chooseParts();
   if (op.isCombined())
     emitCombined();
   else

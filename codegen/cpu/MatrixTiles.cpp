@@ -1,5 +1,5 @@
-// A step loads two tiles of weights and two of rows, then multiplies each with
-// each. Sums are loop arguments, so with them 8 tiles live: all that there are.
+// A step loads tiles of weights and of rows and multiplies each with each. Sums
+// are loop arguments, so with them 8 tiles live at most: all that there are.
 
 #include "codegen/cpu/MatrixTiles.h"
 
@@ -39,13 +39,33 @@ static Type elementOf(Value memref) {
 }
 
 MatrixRows MatrixRows::of(const PackedLayout &layout) {
-  constexpr int64_t kCache = 1 << 20, kMost = 256;
+  constexpr int64_t kCache = 5 << 18, kMost = 320, kPartLines = 64;
   int64_t lines = layout.steps() / PackedLayout::kTileSteps;
+  int64_t parts = llvm::divideCeil(lines, kPartLines);
+  int64_t partLines = llvm::divideCeil(lines, parts);
   MatrixRows result;
-  result.rowBytes = (lines | 1) * kBytes;
+  result.partSteps = partLines * PackedLayout::kTileSteps;
+  result.columns = layout.columns();
+  result.rowBytes = (partLines | 1) * kBytes;
   int64_t rows = kCache / result.rowBytes / (2 * kRows) * (2 * kRows);
   result.rows = std::clamp<int64_t>(rows, 2 * kRows, kMost);
   return result;
+}
+
+Value MatrixRows::fitting(OpBuilder &builder, Location loc,
+                          Value cacheBytes) const {
+  Value most = constant(builder, loc, rows);
+  if (!cacheBytes)
+    return most;
+  auto divide = [&](Value a, int64_t b) -> Value {
+    return arith::DivUIOp::create(builder, loc, a, constant(builder, loc, b));
+  };
+  Value room = times(builder, loc, divide(cacheBytes, 8), 5);
+  Value tiles = divide(room, rowBytes * 2 * kRows);
+  Value fit = times(builder, loc, tiles, 2 * kRows);
+  fit = arith::MaxUIOp::create(builder, loc, fit,
+                               constant(builder, loc, 2 * kRows));
+  return arith::MinUIOp::create(builder, loc, fit, most);
 }
 
 Value rowPanelView(OpBuilder &builder, Location loc, const PackedLayout &layout,
@@ -59,25 +79,33 @@ Value rowPanelView(OpBuilder &builder, Location loc, const PackedLayout &layout,
 }
 
 void emitGatherRow(OpBuilder &builder, Location loc, const PackedLayout &layout,
-                   Value a, Value token, Value panelView, Value to) {
+                   Value a, Value token, Value begin, Value end,
+                   Value panelView, Value to) {
   int64_t entries = tileEntries(layout);
   int64_t exist = layout.isQuantized() ? layout.rowEntries() : layout.inputs;
   auto type = VectorType::get({entries}, elementOf(a));
+  begin = times(builder, loc, begin, layout.pairing());
+  end = times(builder, loc, end, layout.pairing());
   auto copy = [&](Value k, int64_t count) {
     Value line = loadLanes(builder, loc, type, a, ValueRange{token, k}, count);
-    vector::StoreOp::create(builder, loc, line, panelView, ValueRange{to, k});
+    Value at = arith::SubIOp::create(builder, loc, k, begin);
+    vector::StoreOp::create(builder, loc, line, panelView, ValueRange{to, at});
   };
-  int64_t whole = exist / entries * entries;
-  if (whole > 0) {
-    auto loop = scf::ForOp::create(builder, loc, constant(builder, loc, 0),
-                                   constant(builder, loc, whole),
-                                   constant(builder, loc, entries));
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(loop.getBody());
-    copy(loop.getInductionVar(), entries);
-  }
-  if (whole < exist)
-    copy(constant(builder, loc, whole), exist - whole);
+  Value whole = constant(builder, loc, exist / entries * entries);
+  auto loop = scf::ForOp::create(
+      builder, loc, begin, arith::MinUIOp::create(builder, loc, end, whole),
+      constant(builder, loc, entries));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  copy(loop.getInductionVar(), entries);
+  if (exist % entries == 0)
+    return;
+  builder.setInsertionPointAfter(loop);
+  Value rest = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ugt,
+                                     end, whole);
+  auto last = scf::IfOp::create(builder, loc, rest);
+  builder.setInsertionPointToStart(last.thenBlock());
+  copy(whole, exist % entries);
 }
 
 bool hasWholeTiles(const PackedLayout &layout, Value a) {
@@ -93,82 +121,135 @@ bool hasWholeTiles(const PackedLayout &layout, Value a) {
   return whole && bytes % kPage != 0;
 }
 
-/// Half of the block of the next panel that lies where this step reads; over
-/// two tiles of rows the whole panel comes.
+/// Line number `line` of those of `prefetch` that belong to step `done` of
+/// those multiplied.
 static void emitPrefetch(OpBuilder &builder, Location loc,
-                         const PackedLayout &layout, Value view, Value panel,
-                         Value part, Value step) {
-  int64_t half = PackedLayout::kTileSteps / 2;
-  Value next = plus(builder, loc, panel, 1);
-  Value first = arith::AddIOp::create(builder, loc, step,
-                                      times(builder, loc, part, half));
-  for (int64_t i = 0; i < half; ++i)
-    for (int64_t v = 0; v < layout.vectors(); ++v)
-      memref::PrefetchOp::create(
-          builder, loc, view,
-          ValueRange{next, plus(builder, loc, first, i),
-                     constant(builder, loc, v), constant(builder, loc, 0)},
-          /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
+                         const PackedLayout &layout, Value view,
+                         const MatrixPrefetch &prefetch, Value done,
+                         int64_t line) {
+  Value parts = constant(builder, loc, MatrixPrefetch::kParts);
+  Value step =
+      arith::AddIOp::create(builder, loc, prefetch.step,
+                            arith::DivUIOp::create(builder, loc, done, parts));
+  memref::PrefetchOp::create(
+      builder, loc, view,
+      ValueRange{prefetch.panel,
+                 plus(builder, loc, step, line / layout.vectors()),
+                 constant(builder, loc, line % layout.vectors()),
+                 constant(builder, loc, 0)},
+      /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
+}
+
+/// Zeros in rows [first, first + rows) of `sums`, if `isFirst`.
+static void emitClear(OpBuilder &builder, Location loc, const MatrixSums &sums,
+                      int64_t rows) {
+  auto type = cast<MemRefType>(sums.memref.getType());
+  auto zeros = VectorType::get({type.getDimSize(1)}, type.getElementType());
+  auto choice = scf::IfOp::create(builder, loc, sums.isFirst);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(choice.thenBlock());
+  Value zero =
+      arith::ConstantOp::create(builder, loc, builder.getZeroAttr(zeros));
+  auto loop = scf::ForOp::create(builder, loc, sums.first,
+                                 plus(builder, loc, sums.first, rows),
+                                 constant(builder, loc, 1));
+  builder.setInsertionPointToStart(loop.getBody());
+  vector::StoreOp::create(
+      builder, loc, zero, sums.memref,
+      ValueRange{loop.getInductionVar(), constant(builder, loc, 0)});
 }
 
 void emitMatrixTiles(OpBuilder &builder, Location loc,
-                     const PackedLayout &layout, Value a, Value firstRow,
-                     int64_t tiles, Value view, Value panel, Value part,
-                     Value sums) {
+                     const PackedLayout &layout, const MatrixOperands &operands,
+                     const MatrixPrefetch &prefetch, const MatrixSums &sums) {
   constexpr int64_t kRows = MatrixRows::kRows;
   int64_t entries = tileEntries(layout), vectors = layout.vectors();
+  int64_t tiles = operands.tiles;
   bool integer = layout.isQuantized();
   Type element = layout.element;
   auto operandType = amx::TileType::get({kRows, entries}, element);
-  auto sumType = amx::TileType::get({kRows, kRows}, elementOf(sums));
+  auto sumType = amx::TileType::get({kRows, kRows}, elementOf(sums.memref));
   Value apart =
       constant(builder, loc, vectors * layout.level.lanes * layout.pairing());
+  if (sums.isFirst)
+    emitClear(builder, loc, sums, tiles * kRows);
 
   for (int64_t first = 0; first < vectors; first += 2) {
     int64_t columns = std::min<int64_t>(2, vectors - first);
-    SmallVector<Value> zeros;
-    for (int64_t i = 0; i < tiles * columns; ++i)
-      zeros.push_back(amx::TileZeroOp::create(builder, loc, sumType));
+    SmallVector<SmallVector<Value, 2>> places;
+    SmallVector<Value> initial;
+    for (int64_t r = 0; r < tiles; ++r)
+      for (int64_t c = 0; c < columns; ++c) {
+        places.push_back({plus(builder, loc, sums.first, r * kRows),
+                          constant(builder, loc, (first + c) * kRows)});
+        if (sums.isFirst)
+          initial.push_back(amx::TileLoadOp::create(
+              builder, loc, sumType, sums.memref, places.back()));
+        else
+          initial.push_back(amx::TileZeroOp::create(builder, loc, sumType));
+      }
     auto emitStep = [&](OpBuilder &b, Location loc, Value step,
                         ValueRange carried) {
-      if (first == 0)
-        emitPrefetch(b, loc, layout, view, panel, part, step);
-      SmallVector<Value> weights, rows, products;
-      for (int64_t c = 0; c < columns; ++c)
-        weights.push_back(amx::TileLoadOp::create(
-            b, loc, operandType, view,
-            ValueRange{panel, step, constant(b, loc, first + c),
+      int64_t lines = first > 0 ? 0
+                                : PackedLayout::kTileSteps /
+                                      MatrixPrefetch::kParts * vectors;
+      int64_t line = 0;
+      Value done = arith::SubIOp::create(b, loc, step, operands.begin);
+      auto loaded = [&](Value tile) {
+        if (line < lines)
+          emitPrefetch(b, loc, layout, operands.view, prefetch, done, line++);
+        return tile;
+      };
+      auto loadWeights = [&](int64_t c) {
+        return loaded(amx::TileLoadOp::create(
+            b, loc, operandType, operands.view,
+            ValueRange{operands.panel, step, constant(b, loc, first + c),
                        constant(b, loc, 0)},
             apart));
-      Value k = times(b, loc, step, layout.pairing());
-      for (int64_t r = 0; r < tiles; ++r)
-        rows.push_back(amx::TileLoadOp::create(
-            b, loc, operandType, a,
-            ValueRange{plus(b, loc, firstRow, r * kRows), k}));
-      for (int64_t r = 0; r < tiles; ++r)
-        for (int64_t c = 0; c < columns; ++c) {
-          Value sum = carried[r * columns + c];
-          if (integer)
-            products.push_back(amx::TileMulIOp::create(
-                b, loc, sumType, rows[r], weights[c], sum,
-                /*isZextLhs=*/true, /*isZextRhs=*/false));
-          else
-            products.push_back(amx::TileMulFOp::create(b, loc, sumType, rows[r],
-                                                       weights[c], sum));
+      };
+      Value k =
+          times(b, loc, arith::SubIOp::create(b, loc, step, operands.aStep),
+                layout.pairing());
+      auto loadRows = [&](int64_t r) {
+        return loaded(amx::TileLoadOp::create(
+            b, loc, operandType, operands.a,
+            ValueRange{plus(b, loc, operands.row, r * kRows), k}));
+      };
+      // A product stands behind the second tile that it needs. Six sums leave
+      // room for one tile of weights, which then comes once more from L1 unless
+      // the product before has had it.
+      bool keeps = tiles * columns + columns + 1 <= 8;
+      SmallVector<Value> weights(columns), products(carried);
+      int64_t last = -1;
+      auto multiply = [&](Value rows, int64_t r, int64_t c) {
+        Value &sum = products[r * columns + c];
+        if (integer)
+          sum = amx::TileMulIOp::create(b, loc, sumType, rows, weights[c], sum,
+                                        /*isZextLhs=*/true,
+                                        /*isZextRhs=*/false);
+        else
+          sum = amx::TileMulFOp::create(b, loc, sumType, rows, weights[c], sum);
+      };
+      for (int64_t r = 0; r < tiles; ++r) {
+        if (r == 0)
+          weights[last = 0] = loadWeights(0);
+        Value rows = loadRows(r);
+        for (int64_t i = 0; i < columns; ++i) {
+          int64_t c = keeps || r % 2 == 0 ? i : columns - 1 - i;
+          if (keeps ? !weights[c] : c != last)
+            weights[c] = loadWeights(c);
+          multiply(rows, r, last = c);
         }
+      }
+      while (line < lines)
+        loaded(Value());
       scf::YieldOp::create(b, loc, products);
     };
     auto loop = scf::ForOp::create(
-        builder, loc, constant(builder, loc, 0),
-        constant(builder, loc, layout.steps()),
-        constant(builder, loc, PackedLayout::kTileSteps), zeros, emitStep);
-    for (int64_t r = 0; r < tiles; ++r)
-      for (int64_t c = 0; c < columns; ++c)
-        amx::TileStoreOp::create(
-            builder, loc, sums,
-            ValueRange{constant(builder, loc, r * kRows),
-                       constant(builder, loc, (first + c) * kRows)},
-            loop.getResult(r * columns + c));
+        builder, loc, operands.begin, operands.end,
+        constant(builder, loc, PackedLayout::kTileSteps), initial, emitStep);
+    for (auto [place, sum] : llvm::zip_equal(places, loop.getResults()))
+      amx::TileStoreOp::create(builder, loc, sums.memref, place, sum);
   }
 }
 

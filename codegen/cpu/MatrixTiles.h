@@ -1,5 +1,5 @@
-// Products on the tile registers of AMX: 2 x 2 tiles of 16 rows and 16 columns,
-// and where the rows lie that they load.
+// Products on the tile registers of AMX: 2 or 3 tiles of 16 rows times 2 of 16
+// columns, and where the rows lie that they load.
 
 #ifndef MOE_CODEGEN_CPU_MATRIXTILES_H
 #define MOE_CODEGEN_CPU_MATRIXTILES_H
@@ -8,16 +8,29 @@
 
 namespace moe::cpu {
 
-/// Rows gathered side by side, zeros up to whole tiles of K: as many as stay in
-/// the cache while panels pass, an odd number of cache lines apart.
+/// Rows gathered side by side, or a part of K of them, zeros up to whole tiles:
+/// as many as stay in the cache while panels pass, an odd number of cache lines
+/// apart. Behind them lie the sums of kPanels panels between parts of K.
 struct MatrixRows {
   /// Rows of a tile register; bytes of one of its rows.
   static constexpr int64_t kRows = 16, kBytes = 64;
+  /// Tiles of rows that are multiplied at once, at most.
+  static constexpr int64_t kTiles = 3;
+  static constexpr int64_t kPanels = 8;
   int64_t rows;
   int64_t rowBytes;
+  /// Steps of the largest part of K, a multiple of kTileSteps. A row's part is
+  /// at most a page long and that of a panel 128 KiB.
+  int64_t partSteps;
+  int64_t columns; // of a panel
 
   static MatrixRows of(const PackedLayout &layout);
-  int64_t bytes() const { return rows * rowBytes; }
+  /// Rows of a block whose part takes 5/8 of the cache (null: `rows`).
+  mlir::Value fitting(mlir::OpBuilder &builder, mlir::Location loc,
+                      mlir::Value cacheBytes) const;
+  int64_t sumRows() const { return kPanels * rows; }
+  int64_t sumsOffset() const { return rows * rowBytes; }
+  int64_t bytes() const { return sumsOffset() + sumRows() * columns * 4; }
 };
 
 /// `panel` (memref<?xi8>) as rows of elements like those of `a`.
@@ -25,23 +38,45 @@ mlir::Value rowPanelView(mlir::OpBuilder &builder, mlir::Location loc,
                          const PackedLayout &layout, mlir::Value a,
                          mlir::Value panel);
 
-/// Copies row `token` of `a` to row `to` of a row panel.
+/// Copies the inputs of steps [begin, end) of row `token` of `a` to row `to` of
+/// a row panel.
 void emitGatherRow(mlir::OpBuilder &builder, mlir::Location loc,
                    const PackedLayout &layout, mlir::Value a, mlir::Value token,
-                   mlir::Value panelView, mlir::Value to);
+                   mlir::Value begin, mlir::Value end, mlir::Value panelView,
+                   mlir::Value to);
 
 /// Whether tiles may be loaded from the rows of `a` where they lie: whole tiles
 /// of K, and distances that do not put all rows into one cache set.
 bool hasWholeTiles(const PackedLayout &layout, mlir::Value a);
 
-/// Multiplies 16 rows (`tiles` 1) or 32 (2) of `a` from `firstRow` on, all of
-/// which are read, with a panel. `view` and `panel` as for emitTileSums. The
-/// sums go to `sums`, memref<? x (columns of the panel) x (f32|i32)>. The part
-/// `part` (0 or 1) of the next panel is prefetched meanwhile.
+/// What a product of tiles reads: 16 rows for each of 1 to 3 `tiles` of `a`
+/// from `row` on, all of which are read, and steps [begin, end) of a panel. `a`
+/// begins with step `aStep`. `view` and `panel` as for emitTileSums.
+struct MatrixOperands {
+  mlir::Value a, row, aStep;
+  int64_t tiles;
+  mlir::Value view, panel, begin, end;
+};
+
+/// Asks meanwhile for an eighth of as many steps of `panel` as are multiplied,
+/// from `step` on, a line between two instructions. More at a time does not
+/// pass the few buffers between L1 and L2 without holding up loads of tiles:
+/// what is missing then is left to the hardware.
+struct MatrixPrefetch {
+  static constexpr int64_t kParts = 8;
+  mlir::Value panel, step;
+};
+
+/// Where sums go: rows from `first` on of
+/// memref<? x (columns of the panel) x (f32|i32)>. `isFirst` (i1): unless it is
+/// true, products are added to what is there; null: never.
+struct MatrixSums {
+  mlir::Value memref, first, isFirst;
+};
+
 void emitMatrixTiles(mlir::OpBuilder &builder, mlir::Location loc,
-                     const PackedLayout &layout, mlir::Value a,
-                     mlir::Value firstRow, int64_t tiles, mlir::Value view,
-                     mlir::Value panel, mlir::Value part, mlir::Value sums);
+                     const PackedLayout &layout, const MatrixOperands &operands,
+                     const MatrixPrefetch &prefetch, const MatrixSums &sums);
 
 } // namespace moe::cpu
 

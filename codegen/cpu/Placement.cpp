@@ -48,13 +48,6 @@ Type Scheduler::storedElement(Value value) const {
   return multiplied ? Type(Float32Type::get(value.getContext())) : element;
 }
 
-/// An odd number of cache lines, so that the rows of a tile do not compete for
-/// one cache set.
-static int64_t paddedStride(int64_t columns, int64_t bytes) {
-  int64_t lines = (columns * bytes + 63) / 64;
-  return (lines | 1) * 64 / bytes;
-}
-
 int64_t Scheduler::storedStride(Value value, Type element) const {
   auto type = cast<RankedTensorType>(value.getType());
   int64_t columns = rowElements(type);

@@ -41,7 +41,7 @@ static void remark(grouped::MatmulOp op, const Level &level) {
   text << level.name << ": ";
   if (matrix) {
     text << (layout.isQuantized() ? "tdpbusd" : "tdpbf16ps") << ", tiles of "
-         << 2 * MatrixRows::kRows << " rows x " << layout.columns()
+         << MatrixRows::kTiles * MatrixRows::kRows << " rows x " << layout.columns()
          << " columns from " << level.matrixRows << " rows on, else ";
     largest = std::min(largest, level.matrixRows - 1);
   }

@@ -446,8 +446,9 @@ TEST_P(MatmulTest, LongQuantizedSums) {
   }
 }
 
-// Tiles of 16 and of 32 rows, whole and in part, blocks of rows, K of whole
-// tiles (rows in order are not gathered) and others, one panel and several.
+// Products of 1, 2 and 3 tiles of 16 rows, whole and in part, blocks of rows, K
+// of whole tiles (rows in order are not gathered) and others, one panel and
+// several.
 TEST_P(MatmulTest, MatrixTiles) {
   if (GetParam().matrixRows == 0)
     GTEST_SKIP() << "the level has no matrix tiles";
@@ -467,15 +468,24 @@ TEST_P(MatmulTest, MatrixTiles) {
         CompiledCase compiled(GetParam(),
                               {2, outputs, inputs, 1 + turn % 3, type, stored,
                                type, turn % 2 == 1, gathered, 32});
-        for (int64_t rows : {4, 5, 16, 17, 31, 32, 33, 49, 65})
-          compiled.check(70, 3, 3 + rows, rows == 33 ? 1 : 100);
+        for (int64_t rows : {4, 5, 16, 17, 31, 32, 33, 48, 49, 64, 65, 80, 97})
+          compiled.check(101, 3, 3 + rows, rows == 33 ? 1 : 100);
       }
       ++turn;
     }
     // More rows than a block has.
     CompiledCase compiled(GetParam(),
                           {1, 5, 64, 1, type, stored, type, false, false, 32});
-    compiled.check(600, 1, 1 + 256 + 256 + 7, 100);
+    compiled.check(700, 1, 1 + 320 + 320 + 7, 100);
+    // Parts of K, and more panels than have sums between them.
+    for (bool gathered : {false, true}) {
+      SCOPED_TRACE(testing::Message() << type << " in parts");
+      int64_t inputs = gathered ? 400 : 448;
+      CompiledCase parts(GetParam(), {2, 150, inputs, 2, type, stored, type,
+                                      false, gathered, 32, cpu::kPartUnit});
+      for (int64_t rows : {5, 32, 50})
+        parts.check(60, 3, 3 + rows, rows == 32 ? 1 : 100);
+    }
   }
   if (!moe_amx_is_native())
     EXPECT_GT(moe_amx_products(), before);

@@ -1,0 +1,115 @@
+// Emits one block, see Matmul.h: the matrix form in MatrixForm.cpp, all else in
+// Matmul.cpp.
+
+#ifndef MOE_CODEGEN_CPU_BLOCKEMITTER_H
+#define MOE_CODEGEN_CPU_BLOCKEMITTER_H
+
+#include "codegen/cpu/MatrixTiles.h"
+#include "codegen/cpu/TileKernel.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+namespace moe::cpu {
+
+/// Rows whose sums are kept between parts of K.
+constexpr int64_t kPartRows = 126;
+
+class BlockEmitter {
+public:
+  BlockEmitter(mlir::OpBuilder &builder, mlir::Location loc,
+               const PackedLayout &layout, const MatmulBlock &block,
+               const Epilogue &epilogue)
+      : builder(builder), loc(loc), layout(layout), block(block),
+        epilogue(epilogue),
+        matrixForm(hasMatrixForm(layout, block.a.getType())),
+        maxRows(matrixForm
+                    ? std::min(layout.maxRows(), layout.level.matrixRows - 1)
+                    : layout.maxRows()),
+        // Vectors take few rows where there are matrix tiles.
+        partInputs(matrixForm ? mlir::Value() : block.partInputs) {}
+
+  void emit();
+
+private:
+  mlir::Value constant(int64_t value) {
+    return mlir::arith::ConstantIndexOp::create(builder, loc, value);
+  }
+  mlir::Value add(mlir::Value a, mlir::Value b) {
+    return mlir::arith::AddIOp::create(builder, loc, a, b);
+  }
+  mlir::Value sub(mlir::Value a, mlir::Value b) {
+    return mlir::arith::SubIOp::create(builder, loc, a, b);
+  }
+  mlir::Value mul(mlir::Value a, mlir::Value b) {
+    return mlir::arith::MulIOp::create(builder, loc, a, b);
+  }
+  mlir::Value div(mlir::Value a, mlir::Value b) {
+    return mlir::arith::DivUIOp::create(builder, loc, a, b);
+  }
+
+  /// Emits `body(size)` for each size of 1 .. `largest`, of which the one that
+  /// equals `rows` runs.
+  void switchOnRows(mlir::Value rows, int64_t largest,
+                    llvm::function_ref<void(int64_t)> body);
+  /// Emits a loop over [from, to) and leaves the builder after it.
+  void loop(mlir::Value from, mlir::Value to, int64_t step,
+            llvm::function_ref<void(mlir::Value)> body);
+  void allocateSums();
+  void emitVectorForm(mlir::Value rows);
+  void emitTiles(mlir::Value panel, mlir::Value rowBegin, mlir::Value rows,
+                 mlir::Value isLast);
+  void emitInParts(mlir::Value panel, mlir::Value rows);
+  struct MatrixBlock;
+  struct MatrixCut;
+  void emitMatrixForm(mlir::Value rows);
+  MatrixCut cutRows(mlir::Value count);
+  mlir::Value rowOfProduct(const MatrixCut &cut, mlir::Value product);
+  void emitMatrixParts(MatrixBlock rows, const MatrixCut &cut,
+                       mlir::Value part);
+  void emitMatrixPanels(const MatrixBlock &rows, const MatrixCut &cut,
+                        mlir::Value panelBegin, mlir::Value panelEnd);
+  void emitMatrixProduct(const MatrixBlock &rows, mlir::Value first,
+                         mlir::Value isTwo, mlir::Value packedPanel,
+                         const MatrixPrefetch &prefetch,
+                         const MatrixSums &sums);
+  MatrixPrefetch prefetchOf(const MatrixBlock &rows, mlir::Value product,
+                            mlir::Value packedPanel,
+                            std::pair<mlir::Value, mlir::Value> next);
+  mlir::Value emitFewRows(mlir::Value rows);
+  mlir::Value tokenOf(mlir::Value row);
+  void emitTile(mlir::Value firstRow, int64_t rows, mlir::Value firstPanel,
+                int64_t panels, const Prefetch &prefetch);
+  void emitEpilogues(mlir::Value firstRow, mlir::Value rows,
+                     mlir::Value firstPanel, int64_t panels);
+  llvm::SmallVector<mlir::Value> sumsSoFar(size_t count);
+  mlir::Value sumAt(int64_t number) {
+    mlir::Value at = constant(number);
+    return firstSum ? add(firstSum, at) : at;
+  }
+  void emitEpilogue(llvm::ArrayRef<mlir::Value> sums, mlir::Value row,
+                    mlir::Value token, mlir::Value panel);
+  mlir::Value dequantize(mlir::Value sum, mlir::Value token, mlir::Value panel,
+                         int64_t vector);
+  void emitColumns(llvm::ArrayRef<mlir::Value> sums, mlir::Value row,
+                   mlir::Value token, mlir::Value column, int64_t columns);
+
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  const PackedLayout &layout;
+  const MatmulBlock &block;
+  const Epilogue &epilogue;
+  const bool matrixForm;
+  const int64_t maxRows; // of a tile of vectors
+  const mlir::Value partInputs;
+  mlir::Value view;
+  /// The sums of a tile on their way to the epilogue, which so is one loop over
+  /// rows instead of a copy for each row of each tile variant. With parts of K,
+  /// those of all tiles of some rows, and a tile begins at `firstSum`.
+  mlir::Value finished, firstSum;
+  mlir::Value partBegin, partEnd; // null: all of K
+  mlir::Value matrixSums;         // the same memory as rows of a panel
+};
+
+} // namespace moe::cpu
+
+#endif // MOE_CODEGEN_CPU_BLOCKEMITTER_H

@@ -1,0 +1,265 @@
+// Blocks of many rows on matrix tiles (AMX).
+
+#include "codegen/cpu/BlockEmitter.h"
+#include "codegen/cpu/MatrixTiles.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+/// Some rows of a block, and the part of K that is multiplied of them.
+struct BlockEmitter::MatrixBlock {
+  Value panelView; // gathered rows
+  Value first;     // first row
+  Value count;     // rows
+  /// Those from this one on lie in `panelView`, which begins with it and with
+  /// the first input of the part.
+  Value gatheredFrom;
+  Value stepBegin, stepEnd; // of the part
+  /// Null: sums are finished. Otherwise those of each panel begin so many rows
+  /// after those of the one before, and the first ones begin with zeros.
+  Value sumRows, isFirst, isLast;
+};
+
+/// Each of the first tiles asks for a part of `next`, the panel, and the step
+/// that the part of K begins with, that come after `packedPanel`; the others
+/// for what they use themselves.
+MatrixPrefetch BlockEmitter::prefetchOf(const MatrixBlock &rows, Value tile,
+                                        Value packedPanel,
+                                        std::pair<Value, Value> next) {
+  Value parts = constant(MatrixPrefetch::kParts);
+  Value more = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                                     tile, parts);
+  Value steps = div(sub(rows.stepEnd, rows.stepBegin), parts);
+  auto choose = [&](Value yes, Value no) {
+    return arith::SelectOp::create(builder, loc, more, yes, no);
+  };
+  return {choose(next.first, packedPanel),
+          choose(add(next.second, mul(tile, steps)), rows.stepBegin)};
+}
+
+/// A block of n tiles of 16 rows is cut into products of 2 and of 3 tiles: of 3
+/// as many as possible, since they load less, and of 2 first, since they wait
+/// for a cold panel. A single tile is left only where there is no other.
+struct BlockEmitter::MatrixCut {
+  Value twos, products;
+};
+
+BlockEmitter::MatrixCut BlockEmitter::cutRows(Value count) {
+  constexpr int64_t kRows = MatrixRows::kRows;
+  Value tiles = div(add(count, constant(kRows - 1)), constant(kRows));
+  Value two = constant(2), three = constant(3);
+  Value twos = arith::RemUIOp::create(builder, loc, mul(tiles, two), three);
+  Value single = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                       tiles, constant(1));
+  twos = arith::SelectOp::create(builder, loc, single, constant(1), twos);
+  Value rest =
+      sub(tiles, arith::MinUIOp::create(builder, loc, tiles, mul(twos, two)));
+  return {twos, add(twos, div(rest, three))};
+}
+
+/// The first row of product number `product`.
+Value BlockEmitter::rowOfProduct(const MatrixCut &cut, Value product) {
+  Value ofTwos = mul(product, constant(2));
+  Value ofThrees = sub(mul(product, constant(3)), cut.twos);
+  return mul(arith::MaxSIOp::create(builder, loc, ofTwos, ofThrees),
+             constant(MatrixRows::kRows));
+}
+
+/// Multiplies the rows of a block from number `first` on, up to three tiles of
+/// them, with a panel.
+void BlockEmitter::emitMatrixProduct(const MatrixBlock &rows, Value first,
+                                     Value isTwo, Value packedPanel,
+                                     const MatrixPrefetch &prefetch,
+                                     const MatrixSums &sums) {
+  auto ifElse = [&](Value condition, llvm::function_ref<void()> yes,
+                    llvm::function_ref<void()> no) {
+    auto choice = scf::IfOp::create(builder, loc, condition,
+                                    /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(choice.thenBlock());
+    yes();
+    builder.setInsertionPointToStart(choice.elseBlock());
+    no();
+  };
+  auto multiply = [&](Value a, Value row, Value aStep, int64_t tiles) {
+    emitMatrixTiles(
+        builder, loc, layout,
+        {a, row, aStep, tiles, view, packedPanel, rows.stepBegin, rows.stepEnd},
+        prefetch, sums);
+  };
+  auto isBelow = [&](Value a, Value b) -> Value {
+    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, a, b);
+  };
+  auto gathered = [&] {
+    Value row = sub(first, rows.gatheredFrom);
+    auto ofTiles = [&](int64_t tiles) {
+      multiply(rows.panelView, row, rows.stepBegin, tiles);
+    };
+    ifElse(
+        isTwo,
+        [&] {
+          ifElse(
+              isBelow(rows.count, constant(MatrixRows::kRows + 1)),
+              [&] { ofTiles(1); }, [&] { ofTiles(2); });
+        },
+        [&] { ofTiles(3); });
+  };
+  if (block.rowIds || !hasWholeTiles(layout, block.a))
+    return gathered();
+  auto inPlace = [&](int64_t tiles) {
+    multiply(block.a, add(rows.first, first), constant(0), tiles);
+  };
+  ifElse(
+      isBelow(first, rows.gatheredFrom),
+      [&] { ifElse(isTwo, [&] { inPlace(2); }, [&] { inPlace(3); }); },
+      gathered);
+}
+
+void BlockEmitter::emitMatrixPanels(const MatrixBlock &rows,
+                                    const MatrixCut &cut, Value panelBegin,
+                                    Value panelEnd) {
+  Value groupPanels = mul(block.group, constant(layout.panels()));
+  loop(rows.gatheredFrom, rows.count, 1, [&](Value r) {
+    emitGatherRow(builder, loc, layout, block.a, tokenOf(add(rows.first, r)),
+                  rows.stepBegin, rows.stepEnd, rows.panelView,
+                  sub(r, rows.gatheredFrom));
+  });
+  loop(panelBegin, panelEnd, 1, [&](Value panel) {
+    Value packedPanel = add(groupPanels, panel);
+    std::pair<Value, Value> next(add(packedPanel, constant(1)), rows.stepBegin);
+    MatrixSums sums{matrixSums, constant(0), Value()};
+    if (rows.isLast) {
+      // After the last panel comes the next part of the first one.
+      Value back = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                         add(panel, constant(1)), panelEnd);
+      Value more = arith::XOrIOp::create(
+          builder, loc, rows.isLast,
+          arith::ConstantIntOp::create(builder, loc, 1, 1));
+      back = arith::AndIOp::create(builder, loc, back, more);
+      next.first = arith::SelectOp::create(
+          builder, loc, back, add(groupPanels, panelBegin), next.first);
+      next.second = arith::SelectOp::create(builder, loc, back, rows.stepEnd,
+                                            next.second);
+      sums.first = mul(sub(panel, panelBegin), rows.sumRows);
+      sums.isFirst = rows.isFirst;
+    }
+    loop(constant(0), cut.products, 1, [&](Value product) {
+      Value row = rowOfProduct(cut, product);
+      Value after = rowOfProduct(cut, add(product, constant(1)));
+      Value exist =
+          sub(arith::MinUIOp::create(builder, loc, after, rows.count), row);
+      Value isTwo = arith::CmpIOp::create(
+          builder, loc, arith::CmpIPredicate::ult, product, cut.twos);
+      MatrixSums own = sums;
+      if (rows.isLast)
+        own.first = add(sums.first, row);
+      emitMatrixProduct(rows, row, isTwo, packedPanel,
+                        prefetchOf(rows, product, packedPanel, next), own);
+      if (!rows.isLast)
+        return emitEpilogues(add(rows.first, row), exist, panel, 1);
+      auto done = scf::IfOp::create(builder, loc, rows.isLast);
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(done.thenBlock());
+      firstSum = mul(own.first, constant(layout.vectors()));
+      emitEpilogues(add(rows.first, row), exist, panel, 1);
+      firstSum = nullptr;
+    });
+  });
+}
+
+/// Some panels by one part of K after the other, with the sums of all of them
+/// behind the gathered rows.
+void BlockEmitter::emitMatrixParts(MatrixBlock rows, const MatrixCut &cut,
+                                   Value part) {
+  MatrixRows geometry = MatrixRows::of(layout);
+  int64_t pairing = layout.pairing();
+  Value steps = constant(layout.steps());
+  Value partSteps = div(part, constant(pairing));
+  auto as = [&](int64_t columns, Type element) -> Value {
+    int64_t count = geometry.sumRows() * layout.columns() / columns;
+    return memref::ViewOp::create(
+        builder, loc, MemRefType::get({count, columns}, element),
+        block.rowPanel, constant(geometry.sumsOffset()), ValueRange{});
+  };
+  Type sum = cast<MemRefType>(matrixSums.getType()).getElementType();
+  auto outer = std::pair(finished, matrixSums);
+  finished = as(layout.level.lanes, builder.getF32Type());
+  matrixSums = as(layout.columns(), sum);
+  loop(block.panelBegin, block.panelEnd, MatrixRows::kPanels, [&](Value panel) {
+    Value end = arith::MinUIOp::create(
+        builder, loc, add(panel, constant(MatrixRows::kPanels)),
+        block.panelEnd);
+    auto overParts =
+        scf::ForOp::create(builder, loc, constant(0), steps, partSteps);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(overParts.getBody());
+    rows.stepBegin = overParts.getInductionVar();
+    Value after = add(rows.stepBegin, partSteps);
+    rows.stepEnd = arith::MinUIOp::create(builder, loc, after, steps);
+    rows.isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                         rows.stepBegin, constant(0));
+    rows.isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge,
+                                        after, steps);
+    emitMatrixPanels(rows, cut, panel, end);
+  });
+  std::tie(finished, matrixSums) = outer;
+}
+
+/// Rows are taken in blocks, as equal as tiles allow, that stay in the cache.
+/// They are gathered for tiles unless they lie so already; then only those of a
+/// last product whose tiles are not whole are, because tiles read all rows.
+void BlockEmitter::emitMatrixForm(Value rows) {
+  constexpr int64_t kRows = 2 * MatrixRows::kRows;
+  MatrixRows geometry = MatrixRows::of(layout);
+  bool whole = !block.rowIds && hasWholeTiles(layout, block.a);
+  auto ceilDiv = [&](Value a, Value b) {
+    return Value(arith::CeilDivUIOp::create(builder, loc, a, b));
+  };
+  Value most = geometry.fitting(builder, loc, block.cacheBytes);
+  Value tiles = ceilDiv(rows, constant(kRows));
+  Value blockRows = mul(ceilDiv(tiles, ceilDiv(rows, most)), constant(kRows));
+  MatrixBlock part;
+  part.panelView = rowPanelView(builder, loc, layout, block.a, block.rowPanel);
+  part.stepBegin = constant(0);
+  part.stepEnd = constant(layout.steps());
+  part.sumRows = blockRows;
+  auto overRows =
+      scf::ForOp::create(builder, loc, constant(0), rows, blockRows);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(overRows.getBody());
+  Value before = overRows.getInductionVar();
+  part.first = add(block.rowBegin, before);
+  part.count =
+      arith::MinUIOp::create(builder, loc, blockRows, sub(rows, before));
+  MatrixCut cut = cutRows(part.count);
+  part.gatheredFrom = constant(0);
+  if (whole) {
+    // All, or all but the last product; no single tile.
+    auto is = [&](arith::CmpIPredicate predicate, Value a, Value b) -> Value {
+      return arith::CmpIOp::create(builder, loc, predicate, a, b);
+    };
+    Value tile = constant(MatrixRows::kRows);
+    Value noRest =
+        is(arith::CmpIPredicate::eq,
+           arith::RemUIOp::create(builder, loc, part.count, tile), constant(0));
+    Value last = arith::SelectOp::create(
+        builder, loc, noRest, part.count,
+        rowOfProduct(cut, sub(cut.products, constant(1))));
+    part.gatheredFrom = arith::SelectOp::create(
+        builder, loc, is(arith::CmpIPredicate::ule, part.count, tile),
+        constant(0), last);
+  }
+  Value inputs = block.partInputs;
+  if (!inputs && geometry.partSteps < layout.steps())
+    inputs = constant(geometry.partSteps * layout.pairing());
+  if (inputs)
+    emitMatrixParts(part, cut, inputs);
+  else
+    emitMatrixPanels(part, cut, block.panelBegin, block.panelEnd);
+}
+
+} // namespace moe::cpu
