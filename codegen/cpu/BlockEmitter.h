@@ -20,10 +20,10 @@ public:
                const PackedLayout &layout, const MatmulBlock &block,
                const Epilogue &epilogue)
       : builder(builder), loc(loc), layout(layout), block(block),
-        epilogue(epilogue),
+        epilogue(epilogue), tiled(tiledLayout(layout)),
         matrixForm(hasMatrixForm(layout, block.a.getType())),
         maxRows(matrixForm
-                    ? std::min(layout.maxRows(), layout.level.matrixRows - 1)
+                    ? std::min(layout.maxRows(), matrixRowsFrom(layout) - 1)
                     : layout.maxRows()),
         // Vectors take few rows where there are matrix tiles.
         partInputs(matrixForm ? mlir::Value() : block.partInputs) {}
@@ -98,7 +98,9 @@ private:
   const PackedLayout &layout;
   const MatmulBlock &block;
   const Epilogue &epilogue;
+  const PackedLayout tiled;
   const bool matrixForm;
+  bool onTiles = false;  // in the matrix form's code
   const int64_t maxRows; // of a tile of vectors
   const mlir::Value partInputs;
   mlir::Value view;

@@ -25,7 +25,13 @@ Family chooseFamily(const PackedLayout &layout, Type a) {
 }
 
 bool hasMatrixForm(const PackedLayout &layout, Type a) {
-  return layout.hasTiles() && chooseFamily(layout, a) != Family::Fma;
+  return tiledLayout(layout).hasTiles() &&
+         chooseFamily(layout, a) != Family::Fma;
+}
+
+int64_t matrixRowsFrom(const PackedLayout &layout) {
+  constexpr int64_t kUnpacked = 24;
+  return layout.hasGroups() ? kUnpacked : layout.level.matrixRows;
 }
 
 void BlockEmitter::switchOnRows(Value rows, int64_t largest,
@@ -178,7 +184,7 @@ Value BlockEmitter::dequantize(Value sum, Value token, Value panel,
       builder, loc, floats,
       memref::LoadOp::create(builder, loc, block.rowScales, token));
   if (layout.hasGroups()) {
-    if (layout.level.int8Dot)
+    if (layout.level.int8Dot && !onTiles) // those have unbiased rows
       sum = arith::SubFOp::create(builder, loc, sum,
                                   ofColumns(layout.sumsOffset(), floats));
     return arith::MulFOp::create(builder, loc, sum, scale);
@@ -291,7 +297,7 @@ void BlockEmitter::allocateSums() {
   };
   finished = as({sums, lanes}, f32);
   matrixSums = as({kRows, layout.columns()},
-                  layout.isQuantized() ? builder.getI32Type() : f32);
+                  tiled.isQuantized() ? builder.getI32Type() : f32);
 }
 
 void BlockEmitter::emit() {
@@ -313,7 +319,7 @@ void BlockEmitter::emit() {
     return emitVectorForm(rows);
   Value many = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge,
                                      block.allRows ? block.allRows : rows,
-                                     constant(layout.level.matrixRows));
+                                     constant(matrixRowsFrom(layout)));
   auto choice = scf::IfOp::create(builder, loc, many, /*withElseRegion=*/true);
   builder.setInsertionPointToStart(choice.thenBlock());
   emitMatrixForm(rows);

@@ -208,7 +208,7 @@ Value MatmulPhase::panelsPerTask(Value groups, Value panels, int64_t most) {
   if (hasMatrixForm(layout, op.getInput().getType())) {
     Value rows = f.extent(f.schedule.extents().of(
         op.getTokens() ? Value(op.getTokens()) : Value(op.getInput())));
-    Value many = f.less(f.mul(groups, layout.level.matrixRows), rows);
+    Value many = f.less(f.mul(groups, matrixRowsFrom(layout)), rows);
     auto choose = [&](int64_t yes, Value no) {
       return arith::SelectOp::create(f.builder, f.loc, many, f.constant(yes),
                                      no);

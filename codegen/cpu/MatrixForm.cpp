@@ -19,6 +19,7 @@ struct BlockEmitter::MatrixBlock {
   /// the first input of the part.
   Value gatheredFrom;
   Value stepBegin, stepEnd; // of the part
+  Value unpacked;           // null, or where panels are unpacked
   /// Null: sums are finished. Otherwise those of each panel begin so many rows
   /// after those of the one before, and the first ones begin with zeros.
   Value sumRows, isFirst, isLast;
@@ -30,6 +31,8 @@ struct BlockEmitter::MatrixBlock {
 MatrixPrefetch BlockEmitter::prefetchOf(const MatrixBlock &rows, Value tile,
                                         Value packedPanel,
                                         std::pair<Value, Value> next) {
+  if (rows.unpacked) // packed weights are read one after the other
+    return {};
   Value parts = constant(MatrixPrefetch::kParts);
   Value more = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
                                      tile, parts);
@@ -86,10 +89,14 @@ void BlockEmitter::emitMatrixProduct(const MatrixBlock &rows, Value first,
     no();
   };
   auto multiply = [&](Value a, Value row, Value aStep, int64_t tiles) {
-    emitMatrixTiles(
-        builder, loc, layout,
-        {a, row, aStep, tiles, view, packedPanel, rows.stepBegin, rows.stepEnd},
-        prefetch, sums);
+    MatrixOperands operands{a,    row,         aStep,          tiles,
+                            view, packedPanel, rows.stepBegin, rows.stepEnd};
+    if (rows.unpacked) { // begins with the part
+      operands.view = rows.unpacked;
+      operands.panel = operands.begin = operands.aStep = constant(0);
+      operands.end = sub(rows.stepEnd, rows.stepBegin);
+    }
+    emitMatrixTiles(builder, loc, tiled, operands, prefetch, sums);
   };
   auto isBelow = [&](Value a, Value b) -> Value {
     return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, a, b);
@@ -130,6 +137,9 @@ void BlockEmitter::emitMatrixPanels(const MatrixBlock &rows,
   });
   loop(panelBegin, panelEnd, 1, [&](Value panel) {
     Value packedPanel = add(groupPanels, panel);
+    if (rows.unpacked)
+      emitUnpackPanel(builder, loc, layout, block.packed, packedPanel,
+                      rows.stepBegin, rows.stepEnd, rows.unpacked);
     std::pair<Value, Value> next(add(packedPanel, constant(1)), rows.stepBegin);
     MatrixSums sums{matrixSums, constant(0), Value()};
     if (rows.isLast) {
@@ -176,8 +186,8 @@ void BlockEmitter::emitMatrixPanels(const MatrixBlock &rows,
 void BlockEmitter::emitMatrixParts(MatrixBlock rows, const MatrixCut &cut,
                                    Value part) {
   MatrixRows geometry = MatrixRows::of(layout);
-  int64_t pairing = layout.pairing();
-  Value steps = constant(layout.steps());
+  int64_t pairing = tiled.pairing();
+  Value steps = constant(tiled.steps());
   Value partSteps = div(part, constant(pairing));
   auto as = [&](int64_t columns, Type element) -> Value {
     int64_t count = geometry.sumRows() * layout.columns() / columns;
@@ -189,10 +199,9 @@ void BlockEmitter::emitMatrixParts(MatrixBlock rows, const MatrixCut &cut,
   auto outer = std::pair(finished, matrixSums);
   finished = as(layout.level.lanes, builder.getF32Type());
   matrixSums = as(layout.columns(), sum);
-  loop(block.panelBegin, block.panelEnd, MatrixRows::kPanels, [&](Value panel) {
+  loop(block.panelBegin, block.panelEnd, geometry.panels, [&](Value panel) {
     Value end = arith::MinUIOp::create(
-        builder, loc, add(panel, constant(MatrixRows::kPanels)),
-        block.panelEnd);
+        builder, loc, add(panel, constant(geometry.panels)), block.panelEnd);
     auto overParts =
         scf::ForOp::create(builder, loc, constant(0), steps, partSteps);
     OpBuilder::InsertionGuard guard(builder);
@@ -225,7 +234,14 @@ void BlockEmitter::emitMatrixForm(Value rows) {
   MatrixBlock part;
   part.panelView = rowPanelView(builder, loc, layout, block.a, block.rowPanel);
   part.stepBegin = constant(0);
-  part.stepEnd = constant(layout.steps());
+  part.stepEnd = constant(tiled.steps());
+  if (geometry.unpackedBytes > 0)
+    part.unpacked = memref::ViewOp::create(
+        builder, loc,
+        MemRefType::get({1, geometry.partSteps, tiled.vectors(),
+                         layout.level.lanes * tiled.pairing()},
+                        tiled.element),
+        block.rowPanel, constant(geometry.unpackedOffset()), ValueRange{});
   part.sumRows = blockRows;
   auto overRows =
       scf::ForOp::create(builder, loc, constant(0), rows, blockRows);
@@ -254,12 +270,14 @@ void BlockEmitter::emitMatrixForm(Value rows) {
         constant(0), last);
   }
   Value inputs = block.partInputs;
-  if (!inputs && geometry.partSteps < layout.steps())
-    inputs = constant(geometry.partSteps * layout.pairing());
+  if (!inputs && geometry.partSteps < tiled.steps())
+    inputs = constant(geometry.partSteps * tiled.pairing());
+  onTiles = true;
   if (inputs)
     emitMatrixParts(part, cut, inputs);
   else
     emitMatrixPanels(part, cut, block.panelBegin, block.panelEnd);
+  onTiles = false;
 }
 
 } // namespace moe::cpu

@@ -38,7 +38,20 @@ static Type elementOf(Value memref) {
   return cast<MemRefType>(memref.getType()).getElementType();
 }
 
-MatrixRows MatrixRows::of(const PackedLayout &layout) {
+PackedLayout tiledLayout(const PackedLayout &layout) {
+  if (!layout.hasGroups())
+    return layout;
+  PackedLayout result = layout;
+  result.element = BFloat16Type::get(layout.element.getContext());
+  result.experts = 1;
+  result.outputs = layout.level.lanes;
+  result.weights = layout.vectors();
+  return result;
+}
+
+MatrixRows MatrixRows::of(const PackedLayout &packed) {
+  PackedLayout layout = tiledLayout(packed);
+  constexpr int64_t kSumColumns = 256;
   constexpr int64_t kCache = 5 << 18, kMost = 320, kPartLines = 64;
   int64_t lines = layout.steps() / PackedLayout::kTileSteps;
   int64_t parts = llvm::divideCeil(lines, kPartLines);
@@ -46,6 +59,9 @@ MatrixRows MatrixRows::of(const PackedLayout &layout) {
   MatrixRows result;
   result.partSteps = partLines * PackedLayout::kTileSteps;
   result.columns = layout.columns();
+  result.panels = std::max<int64_t>(1, kSumColumns / result.columns);
+  result.unpackedBytes =
+      packed.hasGroups() ? result.partSteps * 4 * result.columns : 0;
   result.rowBytes = (partLines | 1) * kBytes;
   int64_t rows = kCache / result.rowBytes / (2 * kRows) * (2 * kRows);
   result.rows = std::clamp<int64_t>(rows, 2 * kRows, kMost);
@@ -71,23 +87,52 @@ Value MatrixRows::fitting(OpBuilder &builder, Location loc,
 Value rowPanelView(OpBuilder &builder, Location loc, const PackedLayout &layout,
                    Value a, Value panel) {
   MatrixRows rows = MatrixRows::of(layout);
-  Type element = elementOf(a);
+  Type element =
+      layout.hasGroups() ? tiledLayout(layout).element : elementOf(a);
   int64_t entries = rows.rowBytes * 8 / element.getIntOrFloatBitWidth();
   return memref::ViewOp::create(builder, loc,
                                 MemRefType::get({rows.rows, entries}, element),
                                 panel, constant(builder, loc, 0), ValueRange{});
 }
 
+/// Entries of a quantised row, which are i8 + 128, as bf16.
+static Value withoutBias(OpBuilder &builder, Location loc, Value entries) {
+  auto type = cast<VectorType>(entries.getType());
+  auto integers = type.clone(builder.getI32Type());
+  Value bias = arith::ConstantOp::create(
+      builder, loc,
+      DenseElementsAttr::get(integers, builder.getI32IntegerAttr(128)));
+  Value wide = arith::ExtUIOp::create(builder, loc, integers, entries);
+  Value value =
+      arith::SIToFPOp::create(builder, loc, type.clone(builder.getF32Type()),
+                              arith::SubIOp::create(builder, loc, wide, bias));
+  // The upper half of an f32 that needs no more. MLIR would make a conversion
+  // to bf16 of a truncation, and LLVM knows none.
+  Value half = arith::ConstantOp::create(
+      builder, loc,
+      DenseElementsAttr::get(integers, builder.getI32IntegerAttr(16)));
+  Value bits = arith::ShRUIOp::create(
+      builder, loc, arith::BitcastOp::create(builder, loc, integers, value),
+      half);
+  bits = arith::TruncIOp::create(builder, loc, type.clone(builder.getI16Type()),
+                                 bits);
+  return arith::BitcastOp::create(builder, loc,
+                                  type.clone(builder.getBF16Type()), bits);
+}
+
 void emitGatherRow(OpBuilder &builder, Location loc, const PackedLayout &layout,
                    Value a, Value token, Value begin, Value end,
                    Value panelView, Value to) {
-  int64_t entries = tileEntries(layout);
+  PackedLayout tiled = tiledLayout(layout);
+  int64_t entries = tileEntries(tiled);
   int64_t exist = layout.isQuantized() ? layout.rowEntries() : layout.inputs;
   auto type = VectorType::get({entries}, elementOf(a));
-  begin = times(builder, loc, begin, layout.pairing());
-  end = times(builder, loc, end, layout.pairing());
+  begin = times(builder, loc, begin, tiled.pairing());
+  end = times(builder, loc, end, tiled.pairing());
   auto copy = [&](Value k, int64_t count) {
     Value line = loadLanes(builder, loc, type, a, ValueRange{token, k}, count);
+    if (layout.hasGroups())
+      line = withoutBias(builder, loc, line);
     Value at = arith::SubIOp::create(builder, loc, k, begin);
     vector::StoreOp::create(builder, loc, line, panelView, ValueRange{to, at});
   };
@@ -110,6 +155,8 @@ void emitGatherRow(OpBuilder &builder, Location loc, const PackedLayout &layout,
 
 bool hasWholeTiles(const PackedLayout &layout, Value a) {
   constexpr int64_t kPage = 4096; // 64 cache sets
+  if (layout.hasGroups())
+    return false;
   auto type = cast<MemRefType>(a.getType());
   SmallVector<int64_t> strides;
   int64_t offset;
@@ -190,9 +237,10 @@ void emitMatrixTiles(OpBuilder &builder, Location loc,
       }
     auto emitStep = [&](OpBuilder &b, Location loc, Value step,
                         ValueRange carried) {
-      int64_t lines = first > 0 ? 0
-                                : PackedLayout::kTileSteps /
-                                      MatrixPrefetch::kParts * vectors;
+      int64_t lines =
+          first > 0 || !prefetch.panel
+              ? 0
+              : PackedLayout::kTileSteps / MatrixPrefetch::kParts * vectors;
       int64_t line = 0;
       Value done = arith::SubIOp::create(b, loc, step, operands.begin);
       auto loaded = [&](Value tile) {

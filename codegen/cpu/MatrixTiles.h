@@ -8,38 +8,56 @@
 
 namespace moe::cpu {
 
+/// The layout of the panels that tiles load: that of packed weights, or what
+/// panels of 4 bits become on their way to tiles, bf16 of the same columns.
+PackedLayout tiledLayout(const PackedLayout &layout);
+
+/// Unpacks steps [begin, end) of panel `panel` of `packed`, whose weights have
+/// groups, to the beginning of `view`, a panel of tiledLayout. Weights are
+/// rounded to bf16 once.
+void emitUnpackPanel(mlir::OpBuilder &builder, mlir::Location loc,
+                     const PackedLayout &layout, mlir::Value packed,
+                     mlir::Value panel, mlir::Value begin, mlir::Value end,
+                     mlir::Value view);
+
 /// Rows gathered side by side, or a part of K of them, zeros up to whole tiles:
 /// as many as stay in the cache while panels pass, an odd number of cache lines
-/// apart. Behind them lie the sums of kPanels panels between parts of K.
+/// apart. Behind them lie the sums of some panels between parts of K, then an
+/// unpacked panel.
 struct MatrixRows {
   /// Rows of a tile register; bytes of one of its rows.
   static constexpr int64_t kRows = 16, kBytes = 64;
   /// Tiles of rows that are multiplied at once, at most.
   static constexpr int64_t kTiles = 3;
-  static constexpr int64_t kPanels = 8;
   int64_t rows;
   int64_t rowBytes;
   /// Steps of the largest part of K, a multiple of kTileSteps. A row's part is
   /// at most a page long and that of a panel 128 KiB.
   int64_t partSteps;
-  int64_t columns; // of a panel
+  int64_t columns;       // of a panel
+  int64_t panels;        // whose sums are kept
+  int64_t unpackedBytes; // of a panel, 0 if it is loaded where it lies
 
   static MatrixRows of(const PackedLayout &layout);
   /// Rows of a block whose part takes 5/8 of the cache (null: `rows`).
   mlir::Value fitting(mlir::OpBuilder &builder, mlir::Location loc,
                       mlir::Value cacheBytes) const;
-  int64_t sumRows() const { return kPanels * rows; }
+  int64_t sumRows() const { return panels * rows; }
   int64_t sumsOffset() const { return rows * rowBytes; }
-  int64_t bytes() const { return sumsOffset() + sumRows() * columns * 4; }
+  int64_t unpackedOffset() const {
+    return sumsOffset() + sumRows() * columns * 4;
+  }
+  int64_t bytes() const { return unpackedOffset() + unpackedBytes; }
 };
 
-/// `panel` (memref<?xi8>) as rows of elements like those of `a`.
+/// `panel` (memref<?xi8>) as rows of elements like those of `a`, or of bf16 for
+/// unpacked weights.
 mlir::Value rowPanelView(mlir::OpBuilder &builder, mlir::Location loc,
                          const PackedLayout &layout, mlir::Value a,
                          mlir::Value panel);
 
 /// Copies the inputs of steps [begin, end) of row `token` of `a` to row `to` of
-/// a row panel.
+/// a row panel. Entries become exact bf16, without bias, for unpacked weights.
 void emitGatherRow(mlir::OpBuilder &builder, mlir::Location loc,
                    const PackedLayout &layout, mlir::Value a, mlir::Value token,
                    mlir::Value begin, mlir::Value end, mlir::Value panelView,
@@ -62,6 +80,7 @@ struct MatrixOperands {
 /// from `step` on, a line between two instructions. More at a time does not
 /// pass the few buffers between L1 and L2 without holding up loads of tiles:
 /// what is missing then is left to the hardware.
+/// `panel` is null: nothing.
 struct MatrixPrefetch {
   static constexpr int64_t kParts = 8;
   mlir::Value panel, step;

@@ -40,10 +40,12 @@ static void remark(grouped::MatmulOp op, const Level &level) {
   int64_t largest = layout.maxRows();
   text << level.name << ": ";
   if (matrix) {
-    text << (layout.isQuantized() ? "tdpbusd" : "tdpbf16ps") << ", tiles of "
-         << MatrixRows::kTiles * MatrixRows::kRows << " rows x " << layout.columns()
-         << " columns from " << level.matrixRows << " rows on, else ";
-    largest = std::min(largest, level.matrixRows - 1);
+    text << (tiledLayout(layout).isQuantized() ? "tdpbusd" : "tdpbf16ps")
+         << (layout.hasGroups() ? " on unpacked weights" : "") << ", tiles of "
+         << MatrixRows::kTiles * MatrixRows::kRows << " rows x "
+         << layout.columns() << " columns from " << matrixRowsFrom(layout)
+         << " rows on, else ";
+    largest = std::min(largest, matrixRowsFrom(layout) - 1);
   }
   text << nameOf(chooseFamily(layout, rows)) << ", tiles of " << largest
        << " rows x " << layout.columns() << " columns";

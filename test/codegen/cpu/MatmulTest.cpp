@@ -281,6 +281,9 @@ void CompiledCase::check(int64_t tokens, int64_t first, int64_t end,
         .memref(panel.as<char>(), {static_cast<int64_t>(panel.size())});
     kernels->call("moe_matmul", arguments);
   }
+  bool unpacked = layout.hasGroups() && cpu::hasMatrixForm(layout, a) &&
+                  end - first >= cpu::matrixRowsFrom(layout);
+  char space[8];
   for (int64_t w = 0; w < test.weights; ++w)
     for (int64_t r = 0; r < count; ++r) {
       bool done = r >= first && r < end;
@@ -294,8 +297,10 @@ void CompiledCase::check(int64_t tokens, int64_t first, int64_t end,
         }
         double want = 0, size = 0;
         for (int64_t k = 0; k < test.inputs; ++k) {
-          double product =
-              rowValues[token * test.inputs + k] * weight(w, expert, n, k);
+          double factor = weight(w, expert, n, k);
+          if (unpacked)
+            factor = storeRounded(typeOf("bf16"), space, 0, factor);
+          double product = rowValues[token * test.inputs + k] * factor;
           want += product;
           size += std::abs(product);
         }
@@ -487,6 +492,17 @@ TEST_P(MatmulTest, MatrixTiles) {
         parts.check(60, 3, 3 + rows, rows == 32 ? 1 : 100);
     }
   }
+  // Unpacked for tiles; parts of K; zero points, tails of N, K and groups.
+  for (const char *type : {"i4", "ui4"})
+    for (bool parts : {false, true}) {
+      SCOPED_TRACE(testing::Message() << type << (parts ? " in parts" : ""));
+      CompiledCase compiled(GetParam(),
+                            {2, parts ? 150 : 37, parts ? 400 : 67,
+                             parts ? 2 : 1, type, "bf16", type, false, parts,
+                             32, parts ? cpu::kPartUnit : 0});
+      for (int64_t rows : {23, 24, 33, 50})
+        compiled.check(60, 3, 3 + rows, rows == 24 ? 1 : 100);
+    }
   if (!moe_amx_is_native())
     EXPECT_GT(moe_amx_products(), before);
 }

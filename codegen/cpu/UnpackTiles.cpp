@@ -1,0 +1,151 @@
+// Panels of 4-bit weights as tiles of bf16: two inputs of a column side by side
+// in 32 bits, which is what tdpbf16ps wants, from the bytes that hold four of
+// them in each half.
+
+#include "codegen/cpu/MatrixTiles.h"
+
+#include "codegen/cpu/VectorAccess.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace moe::cpu {
+
+namespace {
+
+class GroupUnpacker {
+public:
+  GroupUnpacker(OpBuilder &builder, Location loc, const PackedLayout &layout,
+                Value packed, Value view)
+      : builder(builder), loc(loc), layout(layout), packed(packed), view(view),
+        lanes(layout.level.lanes),
+        floats(VectorType::get({lanes}, builder.getF32Type())),
+        integers(floats.clone(builder.getI32Type())) {}
+
+  /// The vector `vector` of the group that begins at byte `start`, to the steps
+  /// from `step` on.
+  void emit(Value start, int64_t vector, Value step);
+
+private:
+  Value constant(int64_t value) {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  }
+  Value plus(Value value, int64_t by) {
+    return arith::AddIOp::create(builder, loc, value, constant(by));
+  }
+  Value splat(VectorType type, int64_t value) {
+    return arith::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(
+            type, builder.getIntegerAttr(type.getElementType(), value)));
+  }
+  Value bytesAt(Value offset, int64_t count) {
+    return vector::LoadOp::create(builder, loc,
+                                  VectorType::get({count}, builder.getI8Type()),
+                                  packed, offset);
+  }
+  Value shiftRight(Value bits, int64_t by) {
+    return arith::ShRUIOp::create(builder, loc, bits, splat(integers, by));
+  }
+  Value weight(Value words, int64_t shift);
+  Value pair(Value first, Value second);
+
+  OpBuilder &builder;
+  Location loc;
+  const PackedLayout &layout;
+  Value packed, view;
+  const int64_t lanes;
+  VectorType floats, integers;
+  Value scales, least; // least: the weight of entry 0
+};
+
+} // namespace
+
+/// The weight of the half byte `shift` bits up in every lane.
+Value GroupUnpacker::weight(Value words, int64_t shift) {
+  Value entry = arith::AndIOp::create(builder, loc, shiftRight(words, shift),
+                                      splat(integers, 15));
+  Value value = arith::SIToFPOp::create(builder, loc, floats, entry);
+  value = vector::FMAOp::create(builder, loc, value, scales, least);
+  return convertFloat(builder, loc, value, builder.getBF16Type());
+}
+
+Value GroupUnpacker::pair(Value first, Value second) {
+  auto bits = [&](Value value) -> Value {
+    value = vector::BitCastOp::create(
+        builder, loc, integers.clone(builder.getI16Type()), value);
+    return arith::ExtUIOp::create(builder, loc, integers, value);
+  };
+  Value high =
+      arith::ShLIOp::create(builder, loc, bits(second), splat(integers, 16));
+  Value both = arith::OrIOp::create(builder, loc, bits(first), high);
+  return vector::BitCastOp::create(
+      builder, loc, VectorType::get({2 * lanes}, builder.getBF16Type()), both);
+}
+
+void GroupUnpacker::emit(Value start, int64_t vector, Value step) {
+  constexpr int64_t kHalf = PackedLayout::kGroup / 2;
+  int64_t pairing = layout.pairing();
+  assert(pairing == 4 && "levels with tiles have dot products of four bytes");
+  Value stored = vector::BitCastOp::create(
+      builder, loc, floats.clone(builder.getBF16Type()),
+      bytesAt(plus(start, layout.groupScalesOffset() + vector * lanes * 2),
+              2 * lanes));
+  scales = convertFloat(builder, loc, stored, builder.getF32Type());
+  Value zero = splat(integers, 8);
+  if (layout.hasZeroPoints())
+    zero = arith::ExtUIOp::create(
+        builder, loc, integers,
+        bytesAt(plus(start, layout.zeroPointsOffset() + vector * lanes),
+                lanes));
+  least = arith::NegFOp::create(
+      builder, loc,
+      arith::MulFOp::create(builder, loc,
+                            arith::SIToFPOp::create(builder, loc, floats, zero),
+                            scales));
+  for (int64_t k = 0; k < kHalf; k += pairing) {
+    Value words = vector::BitCastOp::create(
+        builder, loc, integers,
+        bytesAt(plus(start, (vector * kHalf + k) * lanes), pairing * lanes));
+    for (int64_t half : {0, 1})
+      for (int64_t i = 0; i < pairing; i += 2) {
+        Value both = pair(weight(words, 8 * i + 4 * half),
+                          weight(words, 8 * (i + 1) + 4 * half));
+        vector::StoreOp::create(
+            builder, loc, both, view,
+            ValueRange{constant(0), plus(step, (half * kHalf + k + i) / 2),
+                       constant(vector), constant(0)});
+      }
+  }
+}
+
+void emitUnpackPanel(OpBuilder &builder, Location loc,
+                     const PackedLayout &layout, Value packed, Value panel,
+                     Value begin, Value end, Value view) {
+  constexpr int64_t kSteps = PackedLayout::kTileSteps;
+  static_assert(PackedLayout::kGroup == 2 * kSteps);
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  };
+  auto mul = [&](Value a, int64_t b) -> Value {
+    return arith::MulIOp::create(builder, loc, a, constant(b));
+  };
+  auto loop = scf::ForOp::create(builder, loc, begin, end, constant(kSteps));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Value step = loop.getInductionVar();
+  Value group = arith::DivUIOp::create(builder, loc, step, constant(kSteps));
+  Value start =
+      arith::AddIOp::create(builder, loc, mul(panel, layout.panelBytes()),
+                            mul(group, layout.groupBytes()));
+  Value to = arith::SubIOp::create(builder, loc, step, begin);
+  GroupUnpacker unpacker(builder, loc, layout, packed, view);
+  for (int64_t vector = 0; vector < layout.vectors(); ++vector)
+    unpacker.emit(start, vector, to);
+}
+
+} // namespace moe::cpu
