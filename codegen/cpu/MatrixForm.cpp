@@ -45,8 +45,8 @@ MatrixPrefetch BlockEmitter::prefetchOf(const MatrixBlock &rows, Value tile,
 }
 
 /// A block of n tiles of 16 rows is cut into products of 2 and of 3 tiles: of 3
-/// as many as possible, since they load less, and of 2 first, since they wait
-/// for a cold panel. A single tile is left only where there is no other.
+/// as many as possible, since they load less, but the first of 2, since it
+/// waits for a cold panel. A single tile is left only where there is no other.
 struct BlockEmitter::MatrixCut {
   Value twos, products;
 };
@@ -55,10 +55,17 @@ BlockEmitter::MatrixCut BlockEmitter::cutRows(Value count) {
   constexpr int64_t kRows = MatrixRows::kRows;
   Value tiles = div(add(count, constant(kRows - 1)), constant(kRows));
   Value two = constant(2), three = constant(3);
+  auto choose = [&](Value value, int64_t equals, int64_t yes, Value no) {
+    Value condition = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::eq, value, constant(equals));
+    return Value(
+        arith::SelectOp::create(builder, loc, condition, constant(yes), no));
+  };
+  // The least number, but for 0, that leaves a multiple of 3.
   Value twos = arith::RemUIOp::create(builder, loc, mul(tiles, two), three);
-  Value single = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                       tiles, constant(1));
-  twos = arith::SelectOp::create(builder, loc, single, constant(1), twos);
+  twos = choose(twos, 0, 3, twos);
+  twos = choose(tiles, 3, 0, twos);
+  twos = choose(tiles, 1, 1, twos);
   Value rest =
       sub(tiles, arith::MinUIOp::create(builder, loc, tiles, mul(twos, two)));
   return {twos, add(twos, div(rest, three))};
@@ -88,6 +95,12 @@ void BlockEmitter::emitMatrixProduct(const MatrixBlock &rows, Value first,
     builder.setInsertionPointToStart(choice.elseBlock());
     no();
   };
+  auto isBelow = [&](Value a, Value b) -> Value {
+    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, a, b);
+  };
+  // A panel comes from memory for its first product, but for what has been
+  // asked for while the one before was multiplied.
+  Value isCold = isBelow(first, constant(1));
   auto multiply = [&](Value a, Value row, Value aStep, int64_t tiles) {
     MatrixOperands operands{a,    row,         aStep,          tiles,
                             view, packedPanel, rows.stepBegin, rows.stepEnd};
@@ -96,10 +109,19 @@ void BlockEmitter::emitMatrixProduct(const MatrixBlock &rows, Value first,
       operands.panel = operands.begin = operands.aStep = constant(0);
       operands.end = sub(rows.stepEnd, rows.stepBegin);
     }
-    emitMatrixTiles(builder, loc, tiled, operands, prefetch, sums);
-  };
-  auto isBelow = [&](Value a, Value b) -> Value {
-    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, a, b);
+    MatrixPrefetch stream = prefetch;
+    stream.stream = true;
+    auto emit = [&](const MatrixPrefetch &prefetch) {
+      emitMatrixTiles(builder, loc, tiled, operands, prefetch, sums);
+    };
+    if (rows.unpacked)
+      emit(prefetch);
+    else if (tiles == 1)
+      emit(stream);
+    else if (tiles == 3) // rarely cold, and no register to spare
+      emit(prefetch);
+    else
+      ifElse(isCold, [&] { emit(stream); }, [&] { emit(prefetch); });
   };
   auto gathered = [&] {
     Value row = sub(first, rows.gatheredFrom);

@@ -168,23 +168,30 @@ bool hasWholeTiles(const PackedLayout &layout, Value a) {
   return whole && bytes % kPage != 0;
 }
 
-/// Line number `line` of those of `prefetch` that belong to step `done` of
-/// those multiplied.
+/// Line number `line` of those that `prefetch` asks for in step `step`.
 static void emitPrefetch(OpBuilder &builder, Location loc,
-                         const PackedLayout &layout, Value view,
-                         const MatrixPrefetch &prefetch, Value done,
+                         const PackedLayout &layout,
+                         const MatrixOperands &operands,
+                         const MatrixPrefetch &prefetch, Value step,
                          int64_t line) {
-  Value parts = constant(builder, loc, MatrixPrefetch::kParts);
-  Value step =
-      arith::AddIOp::create(builder, loc, prefetch.step,
-                            arith::DivUIOp::create(builder, loc, done, parts));
+  Value panel = prefetch.panel, from;
+  if (prefetch.stream) {
+    panel = operands.panel;
+    from = plus(builder, loc, step, PackedLayout::kTileSteps);
+  } else {
+    Value done = arith::SubIOp::create(builder, loc, step, operands.begin);
+    Value parts = constant(builder, loc, MatrixPrefetch::kParts);
+    from = arith::AddIOp::create(
+        builder, loc, prefetch.step,
+        arith::DivUIOp::create(builder, loc, done, parts));
+  }
   memref::PrefetchOp::create(
-      builder, loc, view,
-      ValueRange{prefetch.panel,
-                 plus(builder, loc, step, line / layout.vectors()),
+      builder, loc, operands.view,
+      ValueRange{panel, plus(builder, loc, from, line / layout.vectors()),
                  constant(builder, loc, line % layout.vectors()),
                  constant(builder, loc, 0)},
-      /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
+      /*isWrite=*/false, /*localityHint=*/prefetch.stream ? 3 : 2,
+      /*isDataCache=*/true);
 }
 
 /// Zeros in rows [first, first + rows) of `sums`, if `isFirst`.
@@ -237,15 +244,18 @@ void emitMatrixTiles(OpBuilder &builder, Location loc,
       }
     auto emitStep = [&](OpBuilder &b, Location loc, Value step,
                         ValueRange carried) {
-      int64_t lines =
-          first > 0 || !prefetch.panel
-              ? 0
-              : PackedLayout::kTileSteps / MatrixPrefetch::kParts * vectors;
-      int64_t line = 0;
-      Value done = arith::SubIOp::create(b, loc, step, operands.begin);
+      // So many lines, divided among the loads.
+      int64_t lines = PackedLayout::kTileSteps * vectors;
+      if (!prefetch.stream)
+        lines /= MatrixPrefetch::kParts;
+      if (first > 0 || !prefetch.panel)
+        lines = 0;
+      bool keeps = tiles * columns + columns + 1 <= 8;
+      int64_t loads = tiles + (keeps ? columns : 1 + tiles * (columns - 1));
+      int64_t line = 0, load = 0;
       auto loaded = [&](Value tile) {
-        if (line < lines)
-          emitPrefetch(b, loc, layout, operands.view, prefetch, done, line++);
+        for (++load; line < lines * load / loads; ++line)
+          emitPrefetch(b, loc, layout, operands, prefetch, step, line);
         return tile;
       };
       auto loadWeights = [&](int64_t c) {
@@ -266,7 +276,6 @@ void emitMatrixTiles(OpBuilder &builder, Location loc,
       // A product stands behind the second tile that it needs. Six sums leave
       // room for one tile of weights, which then comes once more from L1 unless
       // the product before has had it.
-      bool keeps = tiles * columns + columns + 1 <= 8;
       SmallVector<Value> weights(columns), products(carried);
       int64_t last = -1;
       auto multiply = [&](Value rows, int64_t r, int64_t c) {
@@ -289,8 +298,7 @@ void emitMatrixTiles(OpBuilder &builder, Location loc,
           multiply(rows, r, last = c);
         }
       }
-      while (line < lines)
-        loaded(Value());
+      assert(load == loads && line == lines);
       scf::YieldOp::create(b, loc, products);
     };
     auto loop = scf::ForOp::create(

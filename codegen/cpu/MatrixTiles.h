@@ -76,14 +76,15 @@ struct MatrixOperands {
   mlir::Value view, panel, begin, end;
 };
 
-/// Asks meanwhile for an eighth of as many steps of `panel` as are multiplied,
-/// from `step` on, a line between two instructions. More at a time does not
-/// pass the few buffers between L1 and L2 without holding up loads of tiles:
-/// what is missing then is left to the hardware.
-/// `panel` is null: nothing.
+/// Lines that a product asks for meanwhile, between its loads: with `stream`
+/// all of the next step, to L1; else an eighth of as many steps of `panel`
+/// as are multiplied, from `step` on, to L2. More of them would not pass the
+/// few buffers between L1 and L2 without holding up loads of tiles. `panel` is
+/// null: none.
 struct MatrixPrefetch {
   static constexpr int64_t kParts = 8;
   mlir::Value panel, step;
+  bool stream = false;
 };
 
 /// Where sums go: rows from `first` on of

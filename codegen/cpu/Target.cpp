@@ -25,7 +25,7 @@ static const Level kLevels[] = {
      "-prefer-256-bit"},
     {"avx512bf16", 16, 4, 24, true, true, 4, 0, "x86-64-v4",
      "-prefer-256-bit,+avx512bf16,+avx512vnni"},
-    {"amx", 16, 4, 24, true, true, 4, 4096, "x86-64-v4",
+    {"amx", 16, 4, 24, true, true, 4, 2048, "x86-64-v4",
      "-prefer-256-bit,+avx512bf16,+avx512vnni,+amx-tile,+amx-bf16,+amx-int8",
      5},
 };

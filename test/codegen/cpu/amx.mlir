@@ -5,14 +5,18 @@
 // RUN: FileCheck %s --check-prefix=ONCE < %t.s
 // RUN: moe-compile %s --level=amx --weights-format=q8 --emit=asm -o - | %{python} %S/Inputs/tile_loops.py | FileCheck %s --check-prefix=INT8 --implicit-check-not=tile
 
-// A step of 32 inputs (64 of 8 bits) by 1, 2 and 3 tiles of rows: an eighth of the next panel is fetched meanwhile, and no tile goes
-// to memory. With 3 tiles of rows the weights of a step are loaded twice, the second time from L1.
-// CHECK:      {{^}}3 tileloadd, 4 prefetcht1, 2 tdpbf16ps
+// A step of 32 inputs (64 of 8 bits) by 1, 2 and 3 tiles of rows: no tile goes to memory. The first product of a panel asks for the
+// next step, the others for an eighth of the next panel. With 3 tiles of rows the weights of a step are loaded twice, the second time
+// from L1.
+// CHECK:      {{^}}3 tileloadd, 32 prefetcht0, 2 tdpbf16ps
+// CHECK-NEXT: {{^}}4 tileloadd, 32 prefetcht0, 4 tdpbf16ps
 // CHECK-NEXT: {{^}}4 tileloadd, 4 prefetcht1, 4 tdpbf16ps
 // CHECK-NEXT: {{^}}7 tileloadd, 4 prefetcht1, 6 tdpbf16ps
 
-// INT8:      {{^}}3 tileloadd, 4 prefetcht1, 2 tdpbf16ps
-// INT8-NEXT: {{^}}3 tileloadd, 4 prefetcht1, 2 tdpbusd
+// INT8:      {{^}}3 tileloadd, 32 prefetcht0, 2 tdpbf16ps
+// INT8-NEXT: {{^}}3 tileloadd, 32 prefetcht0, 2 tdpbusd
+// INT8-NEXT: {{^}}4 tileloadd, 32 prefetcht0, 4 tdpbf16ps
+// INT8-NEXT: {{^}}4 tileloadd, 32 prefetcht0, 4 tdpbusd
 // INT8-NEXT: {{^}}4 tileloadd, 4 prefetcht1, 4 tdpbf16ps
 // INT8-NEXT: {{^}}4 tileloadd, 4 prefetcht1, 4 tdpbusd
 // INT8-NEXT: {{^}}7 tileloadd, 4 prefetcht1, 6 tdpbf16ps

@@ -16,7 +16,7 @@ for line in sys.stdin:
         body.append(match[1])
         if match[1].startswith("j"):
             if match[2].strip() == label and any(name.startswith("tdp") for name in body):
-                kinds = ("ldtilecfg", "tilezero", "tileloadd", "tilestored", "prefetcht1", "tdpbf16ps", "tdpbusd")
+                kinds = ("ldtilecfg", "tilezero", "tileloadd", "tilestored", "prefetcht0", "prefetcht1", "tdpbf16ps", "tdpbusd")
                 counts = collections.Counter(name for name in body if name in kinds)
                 loops.add(", ".join(f"{counts[kind]} {kind}" for kind in kinds if counts[kind]))
             label = None
