@@ -35,7 +35,8 @@ OPTIMISATIONS = ("moe-fold-scale", "moe-fuse-gather", "moe-pair-gate-up", "moe-f
 # Passes that run alone, and the pass of the pipeline before which they can.
 ALONE = {"moe-fold-softmax-top-k": "moe-lower-routing", "moe-weigh-activations": "moe-lower-routing",
          "moe-fold-tables": "moe-trace-routings"}
-LEVELS = {"avx2": "avx2 fma f16c bmi2", "avx512": "avx512f avx512bw avx512dq avx512vl avx512cd", "avx512bf16": "avx512_bf16"}
+LEVELS = {"avx2": "avx2 fma f16c bmi2", "avxvnni": "avx2 fma f16c bmi2 avx_vnni", "avx512": "avx2 avx512f avx512bw avx512dq avx512vl avx512cd",
+          "avx512bf16": "avx512f avx512_bf16 avx512_vnni", "amx": "avx512_bf16 amx_tile amx_bf16 amx_int8"}
 
 
 class ToolError(Exception):
@@ -55,12 +56,8 @@ def tool(*arguments, cwd=None, timeout=600):
 
 
 def machine_levels():
-    flags, levels = set(re.search(r"^flags\s*:(.*)", pathlib.Path("/proc/cpuinfo").read_text(), re.M)[1].split()), []
-    for level, needed in LEVELS.items():
-        if not flags.issuperset(needed.split()):
-            break
-        levels.append(level)
-    return levels
+    flags = set(re.search(r"^flags\s*:(.*)", pathlib.Path("/proc/cpuinfo").read_text(), re.M)[1].split())
+    return [level for level, needed in LEVELS.items() if flags.issuperset(needed.split())]
 
 
 def passes_of_pipeline(folder):
