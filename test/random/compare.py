@@ -6,8 +6,9 @@ is the largest move in a row (of one token, or of one expert). Allowed is SAFETY
 that happened to move little are given the median relative deviation of all rows, plus two roundings to the result's type.
 
 Chosen experts are compared exactly, except for tokens where two of the first k + 1 keys are nearer than the keys'
-own deviation (an equal pair is exact: noise keeps equal values equal), and tokens for which softmax -> top k and top k -> softmax
-differ: keys that are all NaN, and probabilities that are equal although their logits are not. Their ids need only be distinct and in range.
+own deviation (an equal pair is exact: noise keeps equal values equal). After --moe-fold-softmax-top-k alone, also except for tokens
+for which softmax -> top k and top k -> softmax differ: keys that are all NaN, and probabilities that are equal although their logits
+are not. Ids of excepted tokens need only be distinct and in range.
 """
 
 import math
@@ -42,7 +43,7 @@ class Expected:
     exact: dict
     noisy: list
     unclear: set = field(default_factory=set)  # tokens whose experts depend on rounding
-    nan_rows: set = field(default_factory=set)  # tokens with NaN keys only
+    unfolded: set = field(default_factory=set)  # tokens for which the fold of softmax and top k differs
 
     def __post_init__(self):
         first, states = len(self.program.results), len(self.program.results) + len(self.program.keys)
@@ -73,7 +74,8 @@ class Expected:
             row = keys[t * width:(t + 1) * width]
             noisy = [n[result][1][t * width:(t + 1) * width] for n in self.noisy]
             if all(v != v for v in row):
-                self.nan_rows.add(t)
+                if logits is not None and not all(v != v for v in self.exact[logits][1][t * width:(t + 1) * width]):
+                    self.unfolded.add(t)
                 continue
             if any((a != a) != (b != b) for n in noisy for a, b in zip(row, n)):
                 self.unclear.add(t)
@@ -87,14 +89,14 @@ class Expected:
                     break
                 if row[a] == row[b] and all(n[a] == n[b] for n in noisy):
                     before = self.exact[logits][1][t * width:(t + 1) * width] if logits is not None else row
-                    if before[a] == before[b]:
-                        continue
+                    if before[a] != before[b]:
+                        self.unfolded.add(t)
+                    continue
                 if distance(row[a], row[b]) <= error[a] + error[b]:
                     self.unclear.add(t)
 
-    @property
-    def doubtful(self):
-        return self.unclear | self.nan_rows
+    def doubtful(self, folded):
+        return self.unclear | self.unfolded if folded else self.unclear
 
     def allowed(self, result):
         """For each row the allowed difference of its elements (infinite: nothing is known), without rounding of the result."""
@@ -110,20 +112,20 @@ class Expected:
         return [SAFETY * max(m, typical * s) for m, s in zip(moves, sizes)]
 
 
-def compare(expected, number, shape, got, statistics_of=None):
-    """None, or what is wrong with result `number`."""
-    program = expected.program
+def compare(expected, number, shape, got, statistics_of=None, folded=False):
+    """None, or what is wrong with result `number`, after --moe-fold-softmax-top-k or without it."""
+    program, doubtful = expected.program, expected.doubtful(folded)
     value, role = program.results[number]
     wanted_shape, wanted = expected.exact[number]
     if tuple(shape) != tuple(wanted_shape):
         return f"result {number} ({role}) has shape {tuple(shape)}, expected {tuple(wanted_shape)}"
     count, width = rows_of(wanted_shape)
     if role in ("ids", "slots"):
-        if expected.doubtful and not program.permutable:
+        if doubtful and not program.permutable:
             return None
-        return compare_ids(expected, number, count, width, wanted, got)
+        return compare_ids(expected, number, count, width, wanted, got, doubtful)
     per_token = role in ("rows", "weights")
-    if expected.doubtful and not (per_token and program.permutable):
+    if doubtful and not (per_token and program.permutable):
         return None
     if role == "counts":
         wanted = [int(v) for v in wanted]
@@ -131,7 +133,7 @@ def compare(expected, number, shape, got, statistics_of=None):
     allowed = expected.allowed(number)
     unit = UNIT[value.dtype]
     for r in range(count):
-        if (per_token and r in expected.doubtful) or allowed[r] == INF:
+        if (per_token and r in doubtful) or allowed[r] == INF:
             continue
         for i in range(r * width, (r + 1) * width):
             error = distance(got[i], wanted[i])
@@ -147,7 +149,7 @@ def compare(expected, number, shape, got, statistics_of=None):
     return None
 
 
-def compare_ids(expected, number, count, width, wanted, got):
+def compare_ids(expected, number, count, width, wanted, got, doubtful):
     experts, role = int(expected.program.experts_of[number]), expected.program.results[number][1]
     for t in range(count):
         row = [int(v) for v in got[t * width:(t + 1) * width]]
@@ -155,7 +157,7 @@ def compare_ids(expected, number, count, width, wanted, got):
         some = [e for e in row if e >= 0] if role == "slots" else row
         if len(set(some)) != len(some) or min(row) < (-1 if role == "slots" else 0) or max(row) >= experts:
             return f"experts of token {t} are {row}, expected distinct ones of {experts}"
-        if row != right and t not in expected.doubtful:
+        if row != right and t not in doubtful:
             return f"experts of token {t} are {row}, expected {right}"
     return None
 
@@ -165,12 +167,12 @@ def compare_equal(expected, number, other, values):
     program = expected.program
     shape, wanted = expected.exact[number]
     count, width = rows_of(shape)
-    if expected.doubtful and not program.permutable:
+    if expected.unclear and not program.permutable:
         return None
     allowed = [a + b for a, b in zip(expected.allowed(number), expected.allowed(other))]
     unit = 4 * UNIT.get(program.results[number][0].dtype, 0.0)
     for r in range(count):
-        if r in expected.doubtful or allowed[r] == INF:
+        if r in expected.unclear or allowed[r] == INF:
             continue
         for i in range(r * width, (r + 1) * width):
             a, b = values[number][i], values[other][i]
