@@ -25,23 +25,24 @@ struct BlockEmitter::MatrixBlock {
   Value sumRows, isFirst, isLast;
 };
 
-/// Each of the first tiles asks for a part of `next`, the panel, and the step
-/// that the part of K begins with, that come after `packedPanel`; the others
-/// for what they use themselves.
-MatrixPrefetch BlockEmitter::prefetchOf(const MatrixBlock &rows, Value tile,
+/// What product number `product` asks for if it does not stream: the first ones
+/// for a part each of `next`, the panel, and the step that the part of K begins
+/// with, that come after `packedPanel`; the others for what they use
+/// themselves.
+MatrixPrefetch BlockEmitter::prefetchOf(const MatrixBlock &rows, Value product,
                                         Value packedPanel,
                                         std::pair<Value, Value> next) {
   if (rows.unpacked) // packed weights are read one after the other
     return {};
   Value parts = constant(MatrixPrefetch::kParts);
   Value more = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
-                                     tile, parts);
+                                     product, parts);
   Value steps = div(sub(rows.stepEnd, rows.stepBegin), parts);
   auto choose = [&](Value yes, Value no) {
     return arith::SelectOp::create(builder, loc, more, yes, no);
   };
   return {choose(next.first, packedPanel),
-          choose(add(next.second, mul(tile, steps)), rows.stepBegin)};
+          choose(add(next.second, mul(product, steps)), rows.stepBegin)};
 }
 
 /// A block of n tiles of 16 rows is cut into products of 2 and of 3 tiles: of 3
