@@ -11,6 +11,8 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include <bit>
+
 using namespace mlir;
 
 namespace moe::cpu {
@@ -60,17 +62,29 @@ private:
   Value packed, view;
   const int64_t lanes;
   VectorType floats, integers;
-  Value scales, least; // least: the weight of entry 0
+  /// A weight is (128 + entry) * scales + least, exactly.
+  Value scales, least;
 };
 
 } // namespace
 
-/// The weight of the half byte `shift` bits up in every lane.
+/// The weight of the half byte `shift` bits up in every lane. In the bits of
+/// the f32 128 those from 16 up count ones, so no conversion is needed.
 Value GroupUnpacker::weight(Value words, int64_t shift) {
-  Value entry = arith::AndIOp::create(builder, loc, shiftRight(words, shift),
-                                      splat(integers, 15));
-  Value value = arith::SIToFPOp::create(builder, loc, floats, entry);
-  value = vector::FMAOp::create(builder, loc, value, scales, least);
+  constexpr int64_t kOnes = 16;
+  Value there = words;
+  if (shift > kOnes)
+    there = shiftRight(words, shift - kOnes);
+  else if (shift < kOnes)
+    there = arith::ShLIOp::create(builder, loc, words,
+                                  splat(integers, kOnes - shift));
+  Value entry =
+      arith::AndIOp::create(builder, loc, there, splat(integers, 15 << kOnes));
+  entry = arith::OrIOp::create(builder, loc, entry,
+                               splat(integers, std::bit_cast<int32_t>(128.0f)));
+  Value value = vector::FMAOp::create(
+      builder, loc, arith::BitcastOp::create(builder, loc, floats, entry),
+      scales, least);
   return convertFloat(builder, loc, value, builder.getBF16Type());
 }
 
@@ -102,6 +116,7 @@ void GroupUnpacker::emit(Value start, int64_t vector, Value step) {
         builder, loc, integers,
         bytesAt(plus(start, layout.zeroPointsOffset() + vector * lanes),
                 lanes));
+  zero = arith::AddIOp::create(builder, loc, zero, splat(integers, 128));
   least = arith::NegFOp::create(
       builder, loc,
       arith::MulFOp::create(builder, loc,
