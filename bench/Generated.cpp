@@ -1,7 +1,8 @@
 // Compiling and calling the generated product, see Generated.h.
 #include "bench/Generated.h"
-#include "codegen/cpu/Matmul.h"
+#include "codegen/cpu/MatrixTiles.h"
 #include "codegen/cpu/VectorAccess.h"
+#include "runtime/Cpu.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -9,18 +10,19 @@ using namespace mlir;
 
 namespace moe::bench {
 
-static const cpu::Level &levelOf(TileKind kind) {
-  const char *name = kind == TileKind::Fma256   ? "avx2"
+static const cpu::Level &levelOf(const ProductKind &product) {
+  auto [kind, onTiles] = product;
+  const char *name = onTiles                    ? "amx"
+                     : kind == TileKind::Fma256 ? "avx2"
                      : kind == TileKind::Fma512 ? "avx512"
                                                 : "avx512bf16";
   return *cpu::findLevel(name);
 }
 
-bool Generated::runs(TileKind kind) {
-  for (const cpu::Level &level : test::runnableLevels())
-    if (!level.emulated && level.name == levelOf(kind).name)
-      return true;
-  return false;
+bool Generated::runs(const ProductKind &product) {
+  // Asking also gets leave to use the tile registers.
+  return llvm::is_contained(moert::supportedLevels(),
+                            std::string_view(levelOf(product).name));
 }
 
 Generated::Generated(Problem &problem) {
@@ -31,7 +33,7 @@ Generated::Generated(Problem &problem) {
                 : kind == TileKind::Dot512 ? Type(types.getBF16Type())
                                            : Type(types.getF32Type());
   cpu::PackedLayout layout{1, size.outputs, size.inputs,
-                           1, stored,       levelOf(kind)};
+                           1, stored,       levelOf(problem)};
   int64_t dynamic = ShapedType::kDynamic;
   kernels = test::Kernels::compile(layout.level, [&](OpBuilder &builder,
                                                      ModuleOp module) {
@@ -54,7 +56,7 @@ Generated::Generated(Problem &problem) {
     test::addFunction(
         builder, module, "moe_matmul",
         {rows, MemRefType::get({dynamic}, f32), bytes, index, index,
-         MemRefType::get({dynamic, size.outputs}, f32)},
+         MemRefType::get({dynamic, size.outputs}, f32), bytes},
         [&](OpBuilder &builder, ValueRange args) {
           Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
           cpu::MatmulBlock block;
@@ -65,6 +67,7 @@ Generated::Generated(Problem &problem) {
           block.group = block.rowBegin = block.panelBegin = zero;
           block.rowEnd = args[3];
           block.panelEnd = args[4];
+          block.rowPanel = args[6];
           cpu::emitMatmul(builder, loc, layout, block,
                           [&](OpBuilder &builder, Location loc,
                               const cpu::EpilogueSite &site) {
@@ -74,6 +77,8 @@ Generated::Generated(Problem &problem) {
                           });
         });
   });
+  if (cpu::hasMatrixForm(layout, stored))
+    rowPanel = moert::Buffer(cpu::MatrixRows::of(layout).bytes(), "rows");
   problem.packed = moert::Buffer(layout.bytes(), "packed weights");
   problem.panelBytes = layout.panelBytes();
   if (layout.isQuantized()) {
@@ -87,7 +92,7 @@ Generated::Generated(Problem &problem) {
                     .index(layout.panels()));
 }
 
-void Generated::multiply(const Problem &problem, float *results) const {
+void Generated::multiply(const Problem &problem, float *results) {
   const Size &size = problem.size;
   int64_t entryBytes = 4 / tilePairing(problem.kind);
   // The emitted code reads only.
@@ -101,7 +106,8 @@ void Generated::multiply(const Problem &problem, float *results) const {
                                   .memref(packed, {problem.packed.size()})
                                   .index(size.rows)
                                   .index(problem.panels())
-                                  .memref(results, {size.rows, size.outputs}));
+                                  .memref(results, {size.rows, size.outputs})
+                                  .memref(rowPanel.data(), {rowPanel.size()}));
 }
 
 } // namespace moe::bench

@@ -14,11 +14,12 @@ public:
   /// Compiles for the problem's size and packs its weights.
   explicit Generated(Problem &problem);
   /// Whether this CPU runs the code.
-  static bool runs(TileKind kind);
+  static bool runs(const ProductKind &product);
   /// One call; results are f32, [M, N].
-  void multiply(const Problem &problem, float *results) const;
+  void multiply(const Problem &problem, float *results);
 
 private:
+  moert::Buffer rowPanel;
   std::unique_ptr<test::Kernels> kernels;
 };
 

@@ -7,6 +7,7 @@
 #endif
 #include "tools/bench/Measure.h"
 
+#include <algorithm>
 #include <benchmark/benchmark.h>
 #include <cmath>
 #include <cstdio>
@@ -21,12 +22,13 @@ namespace {
 // product.
 constexpr Size sizes[] = {
     {6, 2048, 2048}, {64, 2048, 2048}, {128, 4096, 2048}, {512, 2048, 1024}};
-constexpr TileKind kinds[] = {TileKind::Fma256, TileKind::Fma512,
-                              TileKind::Dot512, TileKind::Bytes512};
+constexpr ProductKind products[] = {
+    {TileKind::Fma256},   {TileKind::Fma512},       {TileKind::Dot512},
+    {TileKind::Bytes512}, {TileKind::Dot512, true}, {TileKind::Bytes512, true}};
 
 /// Ends the program if a result is not the sum, on some elements.
-void check(const Problem &problem, const std::string &who,
-           const std::vector<float> &results, bool integers) {
+void check(const Problem &problem, const std::string &who, const float *results,
+           bool integers) {
   for (int64_t i = 0; i < 50; ++i) {
     int64_t m = i * 7 % problem.size.rows;
     int64_t n = i * 1009 % problem.size.outputs;
@@ -39,13 +41,11 @@ void check(const Problem &problem, const std::string &who,
       sum += product;
       size += std::abs(product);
     }
-    const float &stored =
-        results[static_cast<size_t>(m * problem.size.outputs + n)];
+    const float &stored = results[m * problem.size.outputs + n];
     double got = integers ? reinterpret_cast<const int32_t &>(stored) : stored;
     if (std::abs(got - sum) > 1e-5 * size) {
       fmt::print(stderr, "{} {} {}: element {}, {} is {}, wanted {}\n",
-                 nameOf(problem.kind), problem.size.text(), who, m, n, got,
-                 sum);
+                 problem.name(), problem.size.text(), who, m, n, got, sum);
       std::exit(1);
     }
   }
@@ -73,10 +73,10 @@ public:
     fmt::print(
         "\n| product | M x N x K | generated GFLOP/s | by hand | ratio | "
         "oneDNN | ratio |\n|---|---|---|---|---|---|---|\n");
-    for (TileKind kind : kinds)
+    for (const ProductKind &product : products)
       for (const Size &size : sizes) {
         auto rate = [&](const char *who) {
-          auto found = times.find(nameFor(kind, size, who));
+          auto found = times.find(nameFor(product, size, who));
           return found == times.end()
                      ? 0
                      : 2.0 * static_cast<double>(size.rows) *
@@ -91,13 +91,15 @@ public:
                             : fmt::format("| {:.1f} | {:.2f} ", other,
                                           generated / other);
         };
-        fmt::print("| {} | {} | {:.1f} {}{}|\n", nameOf(kind), size.text(),
-                   generated, beside(rate("hand")), beside(rate("oneDNN")));
+        fmt::print("| {} | {} | {:.1f} {}{}|\n", product.name(), size.text(),
+                   generated, beside(rate("hand")),
+                   beside(std::max(rate("oneDNN"), rate("oneDNN dense"))));
       }
   }
 
-  static std::string nameFor(TileKind kind, const Size &size, const char *who) {
-    return fmt::format("{}/{}/{}", nameOf(kind), size.text(), who);
+  static std::string nameFor(const ProductKind &product, const Size &size,
+                             const char *who) {
+    return fmt::format("{}/{}/{}", product.name(), size.text(), who);
   }
 
 private:
@@ -105,17 +107,17 @@ private:
 };
 
 template <typename Multiply>
-void add(const Problem &problem, const char *who, bool integers,
-         Multiply multiply) {
-  std::vector<float> results(
-      static_cast<size_t>(problem.size.rows * problem.size.outputs));
-  multiply(results.data());
+void add(Problem &problem, const char *who, bool integers, Multiply multiply) {
+  auto results = reinterpret_cast<float *>(problem.results.data());
+  // Not those of somebody else.
+  std::ranges::fill(problem.results.span(), uint8_t(0x55));
+  multiply(results);
   check(problem, who, results, integers);
   benchmark::RegisterBenchmark(
-      RatioReporter::nameFor(problem.kind, problem.size, who).c_str(),
+      RatioReporter::nameFor(problem, problem.size, who).c_str(),
       [=, &problem](benchmark::State &state) mutable {
         for (auto _ : state) {
-          multiply(results.data());
+          multiply(results);
           benchmark::ClobberMemory();
         }
         state.counters["flops"] =
@@ -140,14 +142,17 @@ int main(int argc, char **argv) {
     return 2;
 
   std::vector<std::unique_ptr<Problem>> problems;
-  for (TileKind kind : kinds) {
-    if (!Generated::runs(kind)) {
-      fmt::print(stderr, "{}: this CPU lacks the instructions\n", nameOf(kind));
+  for (const ProductKind &product : products) {
+    if (!Generated::runs(product)) {
+      fmt::print(stderr, "{}: this CPU lacks the instructions\n",
+                 product.name());
       continue;
     }
     for (const Size &size : sizes) {
+      if (product.onTiles && size.rows % matrixRows != 0)
+        continue; // the twin has whole tiles only
       Problem &problem =
-          *problems.emplace_back(std::make_unique<Problem>(kind, size));
+          *problems.emplace_back(std::make_unique<Problem>(product, size));
       auto generated = std::make_shared<Generated>(problem);
       add(problem, "generated", false, [generated, &problem](float *results) {
         generated->multiply(problem, results);
@@ -155,10 +160,13 @@ int main(int argc, char **argv) {
       add(problem, "hand", false,
           [&problem](float *results) { multiplyByHand(problem, results); });
 #ifdef MOE_HAS_ONEDNN
-      if (OneDnn::uses(kind)) {
-        auto library = std::make_shared<OneDnn>(problem);
-        add(problem, "oneDNN", kind == TileKind::Bytes512,
-            [library](float *results) { library->multiply(results); });
+      if (OneDnn::uses(problem)) {
+        for (bool dense : {false, true}) {
+          auto library = std::make_shared<OneDnn>(problem, dense);
+          add(problem, dense ? "oneDNN dense" : "oneDNN",
+              product.kind == TileKind::Bytes512,
+              [library](float *results) { library->multiply(results); });
+        }
       }
 #endif
     }

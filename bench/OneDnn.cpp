@@ -1,6 +1,7 @@
 // oneDNN 2 and 3, see OneDnn.h.
 #include "bench/OneDnn.h"
 
+#include <algorithm>
 #include <dnnl.hpp>
 #include <omp.h>
 
@@ -13,15 +14,21 @@ struct OneDnn::State {
   dnnl::stream stream{engine};
   dnnl::matmul product;
   memory rows, weights, results;
+  moert::Buffer denseRows, packed;
 };
 
-bool OneDnn::uses(TileKind kind) {
+bool OneDnn::uses(const ProductKind &product) {
   dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
-  bool narrow = isa == dnnl::cpu_isa::avx2;
-  return narrow == (kind == TileKind::Fma256);
+  if (isa == dnnl::cpu_isa::avx2 || product.kind == TileKind::Fma256)
+    return isa == dnnl::cpu_isa::avx2 && product.kind == TileKind::Fma256;
+  // Its number has the bits of the sets that a set contains.
+  constexpr auto amx = static_cast<int>(dnnl::cpu_isa::avx512_core_amx);
+  bool hasTiles = (static_cast<int>(isa) & amx) == amx;
+  return product.kind == TileKind::Fma512 || hasTiles == product.onTiles;
 }
 
-OneDnn::OneDnn(const Problem &problem) : state(std::make_unique<State>()) {
+OneDnn::OneDnn(const Problem &problem, bool dense)
+    : state(std::make_unique<State>()) {
   const Size &size = problem.size;
   bool bytes = problem.kind == TileKind::Bytes512;
   using Type = memory::data_type;
@@ -32,8 +39,15 @@ OneDnn::OneDnn(const Problem &problem) : state(std::make_unique<State>()) {
   memory::dims rowDims = {size.rows, size.inputs};
   memory::dims weightDims = {size.inputs, size.outputs};
   int64_t entryBytes = 4 / tilePairing(problem.kind);
-  memory::desc rows(rowDims, row,
-                    memory::dims{problem.rowBytes / entryBytes, 1});
+  int64_t rowBytes = problem.rowBytes;
+  if (dense) {
+    rowBytes = size.inputs * entryBytes;
+    state->denseRows = moert::Buffer(size.rows * rowBytes, "rows");
+    for (int64_t m = 0; m < size.rows; ++m)
+      std::copy_n(problem.rows.data() + m * problem.rowBytes, rowBytes,
+                  state->denseRows.data() + m * rowBytes);
+  }
+  memory::desc rows(rowDims, row, memory::dims{rowBytes / entryBytes, 1});
   memory::desc anyWeights(weightDims, weight, memory::format_tag::any);
   memory::desc results({size.rows, size.outputs}, bytes ? Type::s32 : Type::f32,
                        memory::format_tag::ab);
@@ -45,10 +59,13 @@ OneDnn::OneDnn(const Problem &problem) : state(std::make_unique<State>()) {
       dnnl::matmul::desc(rows, anyWeights, results), state->engine);
 #endif
   state->product = dnnl::matmul(description);
-  state->rows =
-      memory(rows, state->engine, const_cast<uint8_t *>(problem.rows.data()));
+  const uint8_t *first = dense ? state->denseRows.data() : problem.rows.data();
+  state->rows = memory(rows, state->engine, const_cast<uint8_t *>(first));
   state->results = memory(results, state->engine, nullptr);
-  state->weights = memory(description.weights_desc(), state->engine);
+  auto packed = static_cast<int64_t>(description.weights_desc().get_size());
+  state->packed = moert::Buffer(packed, "packed weights");
+  state->weights =
+      memory(description.weights_desc(), state->engine, state->packed.data());
 
   // [N, K]; entries are those that the packed weights have.
   Type given = bytes ? Type::s8 : Type::f32;

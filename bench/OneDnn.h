@@ -11,14 +11,16 @@ namespace moe::bench {
 /// Results are f32, or i32 sums of bytes and entries for int8, [M, N].
 class OneDnn {
 public:
-  explicit OneDnn(const Problem &problem);
+  /// `dense`: of a copy of the rows without the 64 bytes between them, which
+  /// its best code wants; with them it takes another.
+  OneDnn(const Problem &problem, bool dense);
   ~OneDnn();
   OneDnn(const OneDnn &) = delete;
   OneDnn &operator=(const OneDnn &) = delete;
 
-  /// Whether oneDNN uses just these instructions: $DNNL_MAX_CPU_ISA=AVX2 holds
-  /// it back for the whole process.
-  static bool uses(TileKind kind);
+  /// Whether oneDNN uses just these instructions: $DNNL_MAX_CPU_ISA=AVX2 or
+  /// AVX512_CORE_BF16 (no AMX) holds it back for the whole process.
+  static bool uses(const ProductKind &product);
   void multiply(void *results);
 
 private:

@@ -13,24 +13,24 @@ std::string Size::text() const {
   return fmt::format("{}x{}x{}", rows, outputs, inputs);
 }
 
-const char *nameOf(TileKind kind) {
+const char *ProductKind::name() const {
   switch (kind) {
   case TileKind::Fma256:
     return "f32 avx2";
   case TileKind::Fma512:
     return "f32 avx512";
   case TileKind::Dot512:
-    return "bf16";
+    return onTiles ? "bf16 amx" : "bf16";
   case TileKind::Bytes512:
-    return "int8";
+    return onTiles ? "int8 amx" : "int8";
   case TileKind::Bytes256:
     return "int8 avxvnni";
   }
   return "";
 }
 
-Problem::Problem(TileKind kind, const Size &size)
-    : kind(kind), size(size),
+Problem::Problem(const ProductKind &product, const Size &size)
+    : ProductKind(product), size(size),
       rowBytes(size.inputs * 4 / tilePairing(kind) + 64),
       rowScales(static_cast<size_t>(size.rows), 1) {
   RandomNumbers random(1);
@@ -38,6 +38,7 @@ Problem::Problem(TileKind kind, const Size &size)
   for (int64_t i = 0; i < size.outputs * size.inputs; ++i)
     weights.push_back(static_cast<float>(random.next() * scale));
   rows = moert::Buffer(size.rows * rowBytes, "rows");
+  results = moert::Buffer(size.rows * size.outputs * 4, "results");
   for (int64_t m = 0; m < size.rows; ++m) {
     if (kind == TileKind::Bytes512)
       rowScales[static_cast<size_t>(m)] =

@@ -4,6 +4,7 @@
 #define MOE_BENCH_PROBLEM_H
 
 #include "runtime/Memory.h"
+#include "tools/bench/MatrixTile.h"
 #include "tools/bench/Tile.h"
 
 #include <cstdint>
@@ -19,16 +20,20 @@ struct Size {
   std::string text() const;
 };
 
-/// "f32 avx2", "f32 avx512", "bf16", "int8"
-const char *nameOf(TileKind kind);
+struct ProductKind {
+  TileKind kind;
+  /// By AMX; Dot512 and Bytes512 then say what is multiplied.
+  bool onTiles = false;
+  /// "f32 avx2", "f32 avx512", "bf16", "int8", "bf16 amx", "int8 amx"
+  const char *name() const;
+};
 
 /// Rows are f32, bf16, or bytes from 0 to 255 that stand for entries from -128
 /// to 127 times a scale; weights are f32, bf16, or 8-bit entries with a scale
 /// for each output.
-struct Problem {
-  Problem(TileKind kind, const Size &size);
+struct Problem : ProductKind {
+  Problem(const ProductKind &product, const Size &size);
 
-  TileKind kind;
   Size size;
   std::vector<float> weights;   // [N, K], before rounding or quantising
   moert::Buffer rows;           // [M, rowBytes]
@@ -38,8 +43,11 @@ struct Problem {
   int64_t panelBytes = 0;
   int64_t scalesOffset = 0; // in a panel, int8 only
   int64_t sumsOffset = 0;
+  moert::Buffer results; // [M, N], the same for all who multiply
 
-  int64_t panelColumns() const { return tileVectors(kind) * tileLanes(kind); }
+  int64_t panelColumns() const {
+    return onTiles ? matrixColumns : tileVectors(kind) * tileLanes(kind);
+  }
   int64_t panels() const { return size.outputs / panelColumns(); }
   int64_t steps() const { return size.inputs / tilePairing(kind); }
   double operations() const;

@@ -9,10 +9,11 @@ namespace moe::bench {
 __attribute__((target("avx512f"))) static void
 dequantize(const Problem &problem, const uint8_t *panel, const int32_t *sums,
            int64_t firstRow, int64_t rows, float *results) {
+  int64_t columns = problem.panelColumns();
   for (int64_t row = 0; row < rows; ++row) {
     __m512 rowScale = _mm512_set1_ps(problem.rowScales[firstRow + row]);
-    for (int64_t column = 0; column < 64; column += 16) {
-      __m512i sum = _mm512_loadu_si512(sums + row * 64 + column);
+    for (int64_t column = 0; column < columns; column += 16) {
+      __m512i sum = _mm512_loadu_si512(sums + row * columns + column);
       __m512i offset =
           _mm512_load_si512(panel + problem.sumsOffset + 4 * column);
       __m512 scale = _mm512_mul_ps(
@@ -25,7 +26,42 @@ dequantize(const Problem &problem, const uint8_t *panel, const int32_t *sums,
   }
 }
 
+/// Panels times pairs of tiles of rows, each of which asks for its share of the
+/// next panel meanwhile.
+static void multiplyOnTiles(const Problem &problem, float *results) {
+  int64_t rows = problem.size.rows;
+  int64_t outputs = problem.size.outputs;
+  bool bytes = problem.kind == TileKind::Bytes512;
+  MatrixKind kind = bytes ? MatrixKind::Bytes : MatrixKind::Bf16;
+  MatrixPanel panel;
+  panel.stepBytes = 4 * matrixColumns;
+  panel.blocks = problem.steps() / 16;
+  panel.lines = 16 * panel.stepBytes / 64 * matrixRows / rows;
+  beginMatrixTiles();
+  for (int64_t p = 0; p < problem.panels(); ++p) {
+    const uint8_t *first = problem.packed.data() + p * problem.panelBytes;
+    panel.first = first;
+    for (int64_t row = 0; row < rows; row += matrixRows) {
+      const uint8_t *from = problem.rows.data() + row * problem.rowBytes;
+      float *out = results + row * outputs + p * matrixColumns;
+      panel.later = first + problem.panelBytes +
+                    row / matrixRows * panel.blocks * panel.lines * 64;
+      if (bytes) {
+        alignas(64) int32_t sums[matrixRows * matrixColumns];
+        multiplyMatrixTiles(kind, from, problem.rowBytes, panel, sums,
+                            matrixColumns);
+        dequantize(problem, first, sums, row, matrixRows, out);
+      } else {
+        multiplyMatrixTiles(kind, from, problem.rowBytes, panel, out, outputs);
+      }
+    }
+  }
+  endMatrixTiles();
+}
+
 void multiplyByHand(const Problem &problem, float *results) {
+  if (problem.onTiles)
+    return multiplyOnTiles(problem, results);
   int64_t rows = problem.size.rows;
   int64_t outputs = problem.size.outputs;
   int64_t tiles = (rows + mostTileRows - 1) / mostTileRows;

@@ -44,7 +44,8 @@ TEST_P(MatrixTileTest, Multiplies) {
     std::vector<float> sums(matrixRows * lanes);
     beginMatrixTiles();
     multiplyMatrixTiles(GetParam(), rows.data(), rowBytes,
-                        panel.data() + half * 128, blocks, sums.data(), lanes);
+                        {panel.data() + half * 128, 256, blocks}, sums.data(),
+                        lanes);
     endMatrixTiles();
     for (int64_t row = 0; row < matrixRows; ++row)
       for (int64_t n = 0; n < matrixColumns; ++n) {

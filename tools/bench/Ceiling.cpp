@@ -246,9 +246,10 @@ static double matrixRate(int threads, MatrixKind kind, bool fromL2,
       repeatMatrixTiles(kind, blocks * passes, sums, matrixColumns);
     // Four panels of 64 KiB in turn, of each both halves of its columns.
     for (int64_t pass = 0; fromL2 && pass < passes; ++pass)
-      multiplyMatrixTiles(kind, rows, rowBytes,
-                          panels + pass / 2 % 4 * panelBytes + pass % 2 * 128,
-                          blocks, sums, matrixColumns);
+      multiplyMatrixTiles(
+          kind, rows, rowBytes,
+          {panels + pass / 2 % 4 * panelBytes + pass % 2 * 128, 256, blocks},
+          sums, matrixColumns);
     endMatrixTiles();
     floatSink = sums[0];
   });

@@ -57,15 +57,20 @@ static void storeSums(void *sums, int64_t sumLanes) {
 }
 
 template <MatrixKind kind>
-static void multiply(const char *rows, int64_t rowBytes, const char *panel,
-                     int64_t blocks, void *sums, int64_t sumLanes) {
+static void multiply(const char *rows, int64_t rowBytes,
+                     const MatrixPanel &panel, void *sums, int64_t sumLanes) {
+  auto from = static_cast<const char *>(panel.first);
+  auto later = static_cast<const char *>(panel.later);
   zeroSums();
-  for (int64_t block = 0; block < blocks; ++block) {
+  for (int64_t block = 0; block < panel.blocks; ++block) {
     _tile_loadd(4, rows + block * 64, rowBytes);
     _tile_loadd(5, rows + 16 * rowBytes + block * 64, rowBytes);
-    _tile_loadd(6, panel + block * 4096, 256);
-    _tile_loadd(7, panel + block * 4096 + 64, 256);
+    _tile_loadd(6, from, panel.stepBytes);
+    _tile_loadd(7, from + 64, panel.stepBytes);
+    from += 16 * panel.stepBytes;
     multiplyBlock<kind>();
+    for (int64_t line = 0; line < panel.lines; ++line, later += 64)
+      _mm_prefetch(later, _MM_HINT_T1);
   }
   storeSums(sums, sumLanes);
 }
@@ -83,12 +88,11 @@ static void repeat(int64_t blocks, void *sums, int64_t sumLanes) {
 }
 
 void multiplyMatrixTiles(MatrixKind kind, const void *rows, int64_t rowBytes,
-                         const void *panel, int64_t blocks, void *sums,
+                         const MatrixPanel &panel, void *sums,
                          int64_t sumLanes) {
   auto run = kind == MatrixKind::Bf16 ? multiply<MatrixKind::Bf16>
                                       : multiply<MatrixKind::Bytes>;
-  run(static_cast<const char *>(rows), rowBytes,
-      static_cast<const char *>(panel), blocks, sums, sumLanes);
+  run(static_cast<const char *>(rows), rowBytes, panel, sums, sumLanes);
 }
 
 void repeatMatrixTiles(MatrixKind kind, int64_t blocks, void *sums,

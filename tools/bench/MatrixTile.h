@@ -24,10 +24,20 @@ constexpr int64_t matrixOperations(MatrixKind kind) {
 void beginMatrixTiles();
 void endMatrixTiles();
 
-/// Sums of 32 rows, `rowBytes` apart, and 32 of the 64 columns of a panel of
-/// 16 * `blocks` steps of 256 bytes. `sums` are of 4 bytes, [32][sumLanes].
+/// 32 columns of a panel of 16 * `blocks` steps.
+struct MatrixPanel {
+  const void *first;
+  int64_t stepBytes; // from one step to the next
+  int64_t blocks;
+  /// Of what is needed later, `lines` cache lines a block are asked for.
+  const void *later = nullptr;
+  int64_t lines = 0;
+};
+
+/// Sums of 32 rows, `rowBytes` apart, and the columns of a panel. `sums` are of
+/// 4 bytes, [32][sumLanes].
 void multiplyMatrixTiles(MatrixKind kind, const void *rows, int64_t rowBytes,
-                         const void *panel, int64_t blocks, void *sums,
+                         const MatrixPanel &panel, void *sums,
                          int64_t sumLanes);
 
 /// The same number of products, from tile registers that stay as they are.
