@@ -4,6 +4,7 @@
 #include "codegen/cpu/TileKernel.h"
 
 #include "codegen/cpu/Dot.h"
+#include "codegen/cpu/PackedGroup.h"
 #include "codegen/cpu/VectorAccess.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -38,10 +39,6 @@ private:
   }
   VectorType vectorOf(int64_t count, Type element) {
     return VectorType::get({count}, element);
-  }
-  Value bytesAt(Value offset, int64_t count) {
-    return vector::LoadOp::create(
-        builder, loc, vectorOf(count, builder.getI8Type()), packed, offset);
   }
   std::pair<Value, Value> unpack(Value bytes, Value zeroPoints);
   void emitVector(Value start, Value k, int64_t vector,
@@ -94,14 +91,13 @@ void GroupTileEmitter::emitVector(Value start, Value k, int64_t vector,
   Type f32 = builder.getF32Type();
   auto integers = vectorOf(lanes, builder.getI32Type());
   int64_t half = PackedLayout::kGroup / 2, bytes = lanes * pairing;
+  PackedGroup group{layout, packed, start, vector};
   Value none =
       arith::ConstantOp::create(builder, loc, builder.getZeroAttr(integers));
   SmallVector<Value> inner(rows.size(), none);
   Value zeroPoints;
   if (layout.hasZeroPoints()) {
-    Value each = bytesAt(
-        add(start, constant(layout.zeroPointsOffset() + vector * lanes)),
-        lanes);
+    Value each = group.zeroPoints(builder, loc);
     SmallVector<int64_t> repeat;
     for (int64_t i = 0; i < bytes; ++i)
       repeat.push_back(i / pairing);
@@ -113,8 +109,7 @@ void GroupTileEmitter::emitVector(Value start, Value k, int64_t vector,
       emitFence(builder, loc);
     else
       emitFence(builder, loc, inner);
-    Value at = add(start, constant((vector * half + i) * lanes));
-    auto [low, high] = unpack(bytesAt(at, bytes), zeroPoints);
+    auto [low, high] = unpack(group.entries(builder, loc, i), zeroPoints);
     auto multiply = [&](Value from, Value weights) {
       for (auto [row, sum] : llvm::zip_equal(rows, inner))
         sum = emitDot(
@@ -124,12 +119,7 @@ void GroupTileEmitter::emitVector(Value start, Value k, int64_t vector,
     multiply(add(k, constant(i)), low);
     multiply(add(k, constant(i + half)), high);
   }
-  Value scales = vector::BitCastOp::create(
-      builder, loc, vectorOf(lanes, builder.getBF16Type()),
-      bytesAt(
-          add(start, constant(layout.groupScalesOffset() + vector * lanes * 2)),
-          2 * lanes));
-  scales = convertFloat(builder, loc, scales, f32);
+  Value scales = group.scales(builder, loc);
   for (auto [sum, more] : llvm::zip_equal(sums, inner))
     sum = vector::FMAOp::create(
         builder, loc,

@@ -4,6 +4,7 @@
 
 #include "codegen/cpu/MatrixTiles.h"
 
+#include "codegen/cpu/PackedGroup.h"
 #include "codegen/cpu/VectorAccess.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -44,11 +45,6 @@ private:
         builder, loc,
         DenseElementsAttr::get(
             type, builder.getIntegerAttr(type.getElementType(), value)));
-  }
-  Value bytesAt(Value offset, int64_t count) {
-    return vector::LoadOp::create(builder, loc,
-                                  VectorType::get({count}, builder.getI8Type()),
-                                  packed, offset);
   }
   Value shiftRight(Value bits, int64_t by) {
     return arith::ShRUIOp::create(builder, loc, bits, splat(integers, by));
@@ -105,17 +101,12 @@ void GroupUnpacker::emit(Value start, int64_t vector, Value step) {
   constexpr int64_t kHalf = PackedLayout::kGroup / 2;
   int64_t pairing = layout.pairing();
   assert(pairing == 4 && "levels with tiles have dot products of four bytes");
-  Value stored = vector::BitCastOp::create(
-      builder, loc, floats.clone(builder.getBF16Type()),
-      bytesAt(plus(start, layout.groupScalesOffset() + vector * lanes * 2),
-              2 * lanes));
-  scales = convertFloat(builder, loc, stored, builder.getF32Type());
+  PackedGroup group{layout, packed, start, vector};
+  scales = group.scales(builder, loc);
   Value zero = splat(integers, 8);
   if (layout.hasZeroPoints())
-    zero = arith::ExtUIOp::create(
-        builder, loc, integers,
-        bytesAt(plus(start, layout.zeroPointsOffset() + vector * lanes),
-                lanes));
+    zero = arith::ExtUIOp::create(builder, loc, integers,
+                                  group.zeroPoints(builder, loc));
   zero = arith::AddIOp::create(builder, loc, zero, splat(integers, 128));
   least = arith::NegFOp::create(
       builder, loc,
@@ -123,9 +114,8 @@ void GroupUnpacker::emit(Value start, int64_t vector, Value step) {
                             arith::SIToFPOp::create(builder, loc, floats, zero),
                             scales));
   for (int64_t k = 0; k < kHalf; k += pairing) {
-    Value words = vector::BitCastOp::create(
-        builder, loc, integers,
-        bytesAt(plus(start, (vector * kHalf + k) * lanes), pairing * lanes));
+    Value words = vector::BitCastOp::create(builder, loc, integers,
+                                            group.entries(builder, loc, k));
     for (int64_t half : {0, 1})
       for (int64_t i = 0; i < pairing; i += 2) {
         Value both = pair(weight(words, 8 * i + 4 * half),
