@@ -43,6 +43,11 @@ private:
   void addToTokens(const EpilogueSite &site);
   void forPanelColumns(Value panel,
                        llvm::function_ref<void(Value, int64_t)> body);
+  /// Rows of all groups.
+  Value allRows() {
+    return f.extent(f.schedule.extents().of(
+        op.getTokens() ? Value(op.getTokens()) : Value(op.getInput())));
+  }
   Value panelsPerTask(Value groups, Value panels, int64_t most);
   Value firstPlace(Value node, const Ref &filled, Value groups);
   Value firstPanelBlock(Value node, Value perTask);
@@ -206,8 +211,7 @@ Value MatmulPhase::panelsPerTask(Value groups, Value panels, int64_t most) {
   }
   Value tasks = f.constant(kTasks), largest = f.constant(std::max(most, least));
   if (hasMatrixForm(layout, op.getInput().getType())) {
-    Value rows = f.extent(f.schedule.extents().of(
-        op.getTokens() ? Value(op.getTokens()) : Value(op.getInput())));
+    Value rows = allRows();
     Value many = f.less(f.mul(groups, matrixRowsFrom(layout)), rows);
     auto choose = [&](int64_t yes, Value no) {
       return arith::SelectOp::create(f.builder, f.loc, many, f.constant(yes),
@@ -253,8 +257,7 @@ void MatmulPhase::emitPlain() {
     offsets = f.ref(plan.getOffsets());
     groups = f.toIndex(f.loadScalar(filled, f.constant(0)));
   } else {
-    rows = f.extent(f.schedule.extents().of(
-        op.getTokens() ? Value(op.getTokens()) : Value(op.getInput())));
+    rows = allRows();
   }
   Value panels = f.constant(layout.panels());
   Value perTask = panelsPerTask(groups, f.mul(groups, layout.panels()), 4);

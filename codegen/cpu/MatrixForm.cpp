@@ -13,6 +13,7 @@ namespace moe::cpu {
 /// Some rows of a block, and the part of K that is multiplied of them.
 struct BlockEmitter::MatrixBlock {
   Value panelView; // gathered rows
+  bool inPlace;    // rows of whole tiles are read where they lie
   Value first;     // first row
   Value count;     // rows
   /// Those from this one on lie in `panelView`, which begins with it and with
@@ -138,7 +139,7 @@ void BlockEmitter::emitMatrixProduct(const MatrixBlock &rows, Value first,
         },
         [&] { ofTiles(3); });
   };
-  if (block.rowIds || !hasWholeTiles(layout, block.a))
+  if (!rows.inPlace)
     return gathered();
   auto inPlace = [&](int64_t tiles) {
     multiply(block.a, add(rows.first, first), constant(0), tiles);
@@ -149,6 +150,8 @@ void BlockEmitter::emitMatrixProduct(const MatrixBlock &rows, Value first,
       gathered);
 }
 
+/// Gathers the rows that need it and multiplies all with panels [panelBegin,
+/// panelEnd).
 void BlockEmitter::emitMatrixPanels(const MatrixBlock &rows,
                                     const MatrixCut &cut, Value panelBegin,
                                     Value panelEnd) {
@@ -247,7 +250,6 @@ void BlockEmitter::emitMatrixParts(MatrixBlock rows, const MatrixCut &cut,
 void BlockEmitter::emitMatrixForm(Value rows) {
   constexpr int64_t kRows = 2 * MatrixRows::kRows;
   MatrixRows geometry = MatrixRows::of(layout);
-  bool whole = !block.rowIds && hasWholeTiles(layout, block.a);
   auto ceilDiv = [&](Value a, Value b) {
     return Value(arith::CeilDivUIOp::create(builder, loc, a, b));
   };
@@ -255,6 +257,7 @@ void BlockEmitter::emitMatrixForm(Value rows) {
   Value tiles = ceilDiv(rows, constant(kRows));
   Value blockRows = mul(ceilDiv(tiles, ceilDiv(rows, most)), constant(kRows));
   MatrixBlock part;
+  part.inPlace = !block.rowIds && hasWholeTiles(layout, block.a);
   part.panelView = rowPanelView(builder, loc, layout, block.a, block.rowPanel);
   part.stepBegin = constant(0);
   part.stepEnd = constant(tiled.steps());
@@ -276,7 +279,7 @@ void BlockEmitter::emitMatrixForm(Value rows) {
       arith::MinUIOp::create(builder, loc, blockRows, sub(rows, before));
   MatrixCut cut = cutRows(part.count);
   part.gatheredFrom = constant(0);
-  if (whole) {
+  if (part.inPlace) {
     // All, or all but the last product; no single tile.
     auto is = [&](arith::CmpIPredicate predicate, Value a, Value b) -> Value {
       return arith::CmpIOp::create(builder, loc, predicate, a, b);
