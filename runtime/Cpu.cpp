@@ -26,22 +26,26 @@ bool supportsAvxVnni() {
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
 }
 
-/// Tiles of bf16 and of bytes, if the system saves the tile registers and lets
-/// this process use them: their state is large, so Linux wants to be asked.
+/// If the system saves the tile registers and lets this process use them: their
+/// state is large, so Linux wants to be asked.
 bool supportsAmx() {
-  constexpr unsigned kFeatures = 1u << 22 | 1u << 24 | 1u << 25;
   constexpr unsigned kHasXgetbv = 1u << 27, kStates = 1u << 17 | 1u << 18;
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
   unsigned a, b, c, d, saved, high;
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) ||
-      (d & kFeatures) != kFeatures || !__get_cpuid(1, &a, &b, &c, &d) ||
-      (c & kHasXgetbv) == 0)
+  if (!hasAmx() || !__get_cpuid(1, &a, &b, &c, &d) || (c & kHasXgetbv) == 0)
     return false;
   asm("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
   return (saved & kStates) == kStates &&
          syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 } // namespace
+
+bool hasAmx() {
+  constexpr unsigned kFeatures = 1u << 22 | 1u << 24 | 1u << 25;
+  unsigned a, b, c, d;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+         (d & kFeatures) == kFeatures;
+}
 
 std::vector<std::string_view> supportedLevels() {
   // These also ask whether the system saves the registers.
@@ -73,6 +77,7 @@ std::vector<std::string_view> supportedLevels() {
 
 std::string chooseLevel(std::span<const std::string> offered,
                         std::span<const std::string_view> supported,
+                        bool cpuHasAmx,
                         std::optional<std::string_view> wanted) {
   auto has = [](const auto &names, std::string_view name) {
     return std::find(std::begin(names), std::end(names), name) !=
@@ -92,6 +97,11 @@ std::string chooseLevel(std::span<const std::string> offered,
            quote(*wanted), joined(offered));
     return std::string(*wanted);
   }
+  // Code for avx512bf16 does not prefetch, which costs these CPUs much. Without
+  // products for tiles there are none for its dot products either.
+  if (cpuHasAmx && !has(offered, "amx") && has(offered, "avx512") &&
+      has(supported, "avx512"))
+    return "avx512";
   for (size_t i = supported.size(); i-- > 0;)
     if (has(offered, supported[i]))
       return std::string(supported[i]);

@@ -19,11 +19,15 @@ namespace moert {
 ///   amx         and AMX-TILE, BF16, INT8, which are requested from the system
 std::vector<std::string_view> supportedLevels();
 
-/// The highest level both offered and supported; with `wanted`, that one.
+/// Whether this CPU has the instructions of "amx", whatever the system allows.
+bool hasAmx();
+
+/// The highest level both offered and supported, but on CPUs with AMX "avx512"
+/// before "avx512bf16" if "amx" is not offered; with `wanted`, that one.
 /// MOERT_NO_DEVICE names what there is.
 std::string chooseLevel(std::span<const std::string> offered,
                         std::span<const std::string_view> supported,
-                        std::optional<std::string_view> wanted);
+                        bool cpuHasAmx, std::optional<std::string_view> wanted);
 
 /// CPUs that this process may run on, at least 1.
 int availableThreads();

@@ -55,7 +55,7 @@ private:
       wanted = variable;
     const std::vector<std::string> &levels = made.module->description().levels;
     std::vector<std::string_view> supported = supportedLevels();
-    made.level = chooseLevel(levels, supported, wanted);
+    made.level = chooseLevel(levels, supported, hasAmx(), wanted);
     level = static_cast<size_t>(std::ranges::find(levels, made.level) -
                                 levels.begin());
     made.entry = reinterpret_cast<moert_function>(symbol(function.entry));

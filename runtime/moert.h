@@ -174,8 +174,8 @@ typedef struct moert_options {
   int32_t function;   /* index in the module */
   int32_t threads;    /* 0: as many as this process may use */
   const char *prefix; /* put before every param name; null: "" */
-  /* Instruction set level. Null: $MOE_CPU, or else the best that both this CPU
-   * and the artefact have. */
+  /* Instruction set level. Null: $MOE_CPU, or else the fastest that both this
+   * CPU and the artefact have. */
   const char *level;
   int32_t collect_loads;   /* nonzero: count what moert_session_loads returns */
   moert_progress progress; /* may be null */

@@ -60,17 +60,23 @@ void print(const std::string &text) {
                 moert::errorText(errno));
 }
 
-/// --level, or else $MOE_CPU, or else the best of this CPU.
-std::string levelOf(const std::string &option) {
-  static const std::string all[] = {"avx2", "avxvnni", "avx512", "avx512bf16",
-                                    "amx"};
+/// --level, or else $MOE_CPU, or else what the runtime chooses from the levels
+/// that an artefact of such a layer has.
+std::string levelOf(const std::string &option, bench::Precision precision) {
+  std::vector<std::string> levels = {"avx2", "avxvnni", "avx512", "avx512bf16",
+                                     "amx"};
   const char *variable = std::getenv("MOE_CPU");
   std::optional<std::string_view> wanted;
   if (!option.empty())
     wanted = option;
   else if (variable && *variable)
     wanted = variable;
-  return moert::chooseLevel(all, moert::supportedLevels(), wanted);
+  if (!wanted && !bench::isQuantized(precision))
+    std::erase(levels, "avxvnni");
+  if (!wanted && precision == bench::Precision::F32)
+    std::erase(levels, "amx");
+  return moert::chooseLevel(levels, moert::supportedLevels(), moert::hasAmx(),
+                            wanted);
 }
 
 int measure(Options options) {
@@ -104,20 +110,23 @@ int measure(Options options) {
     return MOERT_OK;
   }
 
-  options.layer.level = levelOf(options.layer.level);
+  std::vector<std::string> levels;
+  for (bench::Precision precision : precisions)
+    levels.push_back(levelOf(options.layer.level, precision));
   bench::Report report;
   report.processor = bench::processorName();
   report.cores = static_cast<int>(std::thread::hardware_concurrency());
   bench::CeilingMeter meter;
   for (const bench::Shape &shape : shapes)
-    for (bench::Precision precision : precisions)
+    for (size_t i = 0; i < precisions.size(); ++i)
       for (int threads : options.threads) {
         tools::ProgressBar progress(
             fmt::format("{} {} threads {}", shape.text(),
-                        bench::nameOf(precision), threads));
+                        bench::nameOf(precisions[i]), threads));
         progress.show(0, 1);
         options.layer.threads = threads;
-        bench::Layer layer(shape, precision, options.layer);
+        options.layer.level = levels[i];
+        bench::Layer layer(shape, precisions[i], options.layer);
         auto more = bench::measureLayer(
             layer, options.tokens, traffics, meter, options.measure,
             report.ceilings,

@@ -16,8 +16,9 @@ static constexpr int64_t kMaxRows = 6;
 // default: these kernels are written in 512-bit vectors on purpose. CPUs with
 // AVX-512-BF16 prefetch well enough by themselves: on Zen 4 prefetch
 // instructions cost a tenth of the speed at four rows an expert. Those with AMX
-// gain a quarter by them; a tile of 16 padded rows reads weights from memory as
-// fast there as 4 rows by dot products.
+// gain a quarter by them, so without code for amx the runtime takes avx512
+// there (runtime/Cpu.cpp); a tile of 16 padded rows reads weights from memory
+// as fast there as 4 rows by dot products.
 static const Level kLevels[] = {
     {"avx2", 8, 2, 12, false, false, 4, 4096, "x86-64-v3", ""},
     {"avxvnni", 8, 2, 12, false, true, 4, 4096, "x86-64-v3", "+avxvnni"},

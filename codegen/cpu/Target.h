@@ -12,7 +12,7 @@
 namespace moe::cpu {
 
 /// One level of the instruction set. An artefact holds one object per level and
-/// the runtime picks the highest one that the machine has.
+/// the runtime picks the best one that the machine has.
 struct Level {
   /// Name in the artefact and suffix of its symbols: avx2, avxvnni, avx512,
   /// avx512bf16, amx.

@@ -151,21 +151,54 @@ TEST(Cpu, ChoosesTheHighestLevelOfBoth) {
   std::vector<std::string_view> all = {"avx2", "avx512", "avx512bf16", "amx"};
   std::vector<std::string_view> old = {"avx2"};
   std::vector<std::string_view> none;
-  EXPECT_EQ(chooseLevel(offered, all, {}), "avx512");
-  EXPECT_EQ(chooseLevel(offered, old, {}), "avx2");
-  EXPECT_EQ(chooseLevel(offered, all, "avx2"), "avx2");
-  EXPECT_FAILURE(chooseLevel(offered, none, {}), MOERT_NO_DEVICE,
+  EXPECT_EQ(chooseLevel(offered, all, false, {}), "avx512");
+  EXPECT_EQ(chooseLevel(offered, old, false, {}), "avx2");
+  EXPECT_EQ(chooseLevel(offered, all, false, "avx2"), "avx2");
+  EXPECT_FAILURE(chooseLevel(offered, none, false, {}), MOERT_NO_DEVICE,
                  "the artefact has code for the levels 'avx2', 'avx512', this "
                  "CPU supports none");
-  EXPECT_FAILURE(chooseLevel(offered, old, "avx512"), MOERT_NO_DEVICE,
+  EXPECT_FAILURE(chooseLevel(offered, old, false, "avx512"), MOERT_NO_DEVICE,
                  "this CPU does not support the level 'avx512'");
-  EXPECT_FAILURE(chooseLevel(offered, all, "avx512bf16"), MOERT_NO_DEVICE,
-                 "no code for the level 'avx512bf16'");
-  EXPECT_FAILURE(chooseLevel(offered, all, "sse9"), MOERT_NO_DEVICE,
+  EXPECT_FAILURE(chooseLevel(offered, all, false, "avx512bf16"),
+                 MOERT_NO_DEVICE, "no code for the level 'avx512bf16'");
+  EXPECT_FAILURE(chooseLevel(offered, all, false, "sse9"), MOERT_NO_DEVICE,
                  "unknown instruction set level 'sse9'");
-  EXPECT_FAILURE(chooseLevel(offered, all, ""), MOERT_NO_DEVICE,
+  EXPECT_FAILURE(chooseLevel(offered, all, false, ""), MOERT_NO_DEVICE,
                  "unknown instruction set level ''");
   EXPECT_GE(availableThreads(), 1);
+}
+
+TEST(Cpu, ChoosesCodeThatPrefetchesOnCpusWithAmx) {
+  using Names = std::vector<std::string_view>;
+  auto choose = [](std::vector<std::string> offered, const Names &supported,
+                   bool cpuHasAmx) {
+    return chooseLevel(offered, supported, cpuHasAmx, {});
+  };
+  const Names zen4 = {"avx2", "avx512", "avx512bf16"};
+  const Names zen5 = {"avx2", "avxvnni", "avx512", "avx512bf16"};
+  const Names denied = zen5; // tiles, but no leave to use them
+  const Names xeon = {"avx2", "avxvnni", "avx512", "avx512bf16", "amx"};
+  // f32, bf16 and quantised models.
+  const std::vector<std::string> f32 = {"avx2", "avx512", "avx512bf16"};
+  const std::vector<std::string> bf16 = {"avx2", "avx512", "avx512bf16", "amx"};
+  const std::vector<std::string> q8 = {"avx2", "avxvnni", "avx512",
+                                       "avx512bf16", "amx"};
+  EXPECT_EQ(choose(f32, zen4, false), "avx512bf16");
+  EXPECT_EQ(choose(f32, zen5, false), "avx512bf16");
+  EXPECT_EQ(choose(f32, xeon, true), "avx512");
+  EXPECT_EQ(choose(f32, denied, true), "avx512");
+  EXPECT_EQ(choose(bf16, zen5, false), "avx512bf16");
+  EXPECT_EQ(choose(q8, zen5, false), "avx512bf16");
+  for (const std::vector<std::string> &offered : {bf16, q8}) {
+    EXPECT_EQ(choose(offered, xeon, true), "amx");
+    EXPECT_EQ(choose(offered, denied, true), "avx512bf16");
+  }
+  EXPECT_EQ(choose({"avx2", "avx512bf16"}, xeon, true), "avx512bf16");
+  EXPECT_EQ(choose({"avx2", "avxvnni"}, xeon, true), "avxvnni");
+  EXPECT_EQ(choose({"avx2"}, xeon, true), "avx2");
+  // A system may save no registers of 512 bits.
+  EXPECT_EQ(choose(f32, {"avx2", "avxvnni"}, true), "avx2");
+  EXPECT_EQ(chooseLevel(f32, xeon, true, "avx512bf16"), "avx512bf16");
 }
 
 TEST(Cpu, AmxNeedsTheFlagsOfTheSystem) {

@@ -109,7 +109,7 @@ public:
     module = std::make_unique<moert::Module>(path);
     const moert::Description &description = module->description();
     level = moert::chooseLevel(description.levels, moert::supportedLevels(),
-                               std::nullopt);
+                               moert::hasAmx(), std::nullopt);
     function = description.functions.data();
     for (size_t i = 0; i < description.levels.size(); ++i)
       if (description.levels[i] == level)
