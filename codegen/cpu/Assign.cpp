@@ -69,8 +69,7 @@ private:
                                  arith::ConstantIntOp::create(b, f.loc, 1, 1));
   }
   Value unassigned(Value round) { // its place in `numbers`
-    return f.add(arith::RemUIOp::create(b, f.loc, round, f.constant(2)),
-                 Unassigned);
+    return f.add(f.rem(round, 2), Unassigned);
   }
 
   const Team &team;

@@ -116,9 +116,7 @@ struct BalanceLossEmitter {
   void count(Value row, Value slot) {
     Value expert =
         f.toIndex(f.loadScalar(ids, f.add(f.rowAddress(ids, row), slot)));
-    Value inside =
-        arith::CmpIOp::create(f.builder, f.loc, arith::CmpIPredicate::ult,
-                              expert, f.constant(experts));
+    Value inside = f.is(Frame::Compare::ult, expert, experts);
     f.ifThen(inside, [&] {
       f.storeScalar(counts, expert,
                     add(f.loadScalar(counts, expert), number(1)));

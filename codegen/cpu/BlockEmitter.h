@@ -4,22 +4,21 @@
 #ifndef MOE_CODEGEN_CPU_BLOCKEMITTER_H
 #define MOE_CODEGEN_CPU_BLOCKEMITTER_H
 
+#include "codegen/cpu/Indices.h"
 #include "codegen/cpu/MatrixTiles.h"
 #include "codegen/cpu/TileKernel.h"
-
-#include "mlir/Dialect/Arith/IR/Arith.h"
 
 namespace moe::cpu {
 
 /// Rows whose sums are kept between parts of K.
 constexpr int64_t kPartRows = 126;
 
-class BlockEmitter {
+class BlockEmitter : IndexBuilder {
 public:
   BlockEmitter(mlir::OpBuilder &builder, mlir::Location loc,
                const PackedLayout &layout, const MatmulBlock &block,
                const Epilogue &epilogue)
-      : builder(builder), loc(loc), layout(layout), block(block),
+      : IndexBuilder{builder, loc}, layout(layout), block(block),
         epilogue(epilogue), tiled(tiledLayout(layout)),
         matrixForm(hasMatrixForm(layout, block.a.getType())),
         maxRows(matrixForm
@@ -31,29 +30,10 @@ public:
   void emit();
 
 private:
-  mlir::Value constant(int64_t value) {
-    return mlir::arith::ConstantIndexOp::create(builder, loc, value);
-  }
-  mlir::Value add(mlir::Value a, mlir::Value b) {
-    return mlir::arith::AddIOp::create(builder, loc, a, b);
-  }
-  mlir::Value sub(mlir::Value a, mlir::Value b) {
-    return mlir::arith::SubIOp::create(builder, loc, a, b);
-  }
-  mlir::Value mul(mlir::Value a, mlir::Value b) {
-    return mlir::arith::MulIOp::create(builder, loc, a, b);
-  }
-  mlir::Value div(mlir::Value a, mlir::Value b) {
-    return mlir::arith::DivUIOp::create(builder, loc, a, b);
-  }
-
   /// Emits `body(size)` for each size of 1 .. `largest`, of which the one that
   /// equals `rows` runs.
   void switchOnRows(mlir::Value rows, int64_t largest,
                     llvm::function_ref<void(int64_t)> body);
-  /// Emits a loop over [from, to) and leaves the builder after it.
-  void loop(mlir::Value from, mlir::Value to, int64_t step,
-            llvm::function_ref<void(mlir::Value)> body);
   void allocateSums();
   void emitVectorForm(mlir::Value rows);
   void emitTiles(mlir::Value panel, mlir::Value rowBegin, mlir::Value rows,
@@ -93,8 +73,6 @@ private:
   void emitColumns(llvm::ArrayRef<mlir::Value> sums, mlir::Value row,
                    mlir::Value token, mlir::Value column, int64_t columns);
 
-  mlir::OpBuilder &builder;
-  mlir::Location loc;
   const PackedLayout &layout;
   const MatmulBlock &block;
   const Epilogue &epilogue;

@@ -248,7 +248,7 @@ void FunctionEmitter::requireRows() {
     }
     case RowCheck::Kind::Multiple: {
       Value number = frame.constant(check.number);
-      Value rest = arith::RemUIOp::create(builder, frame.loc, rows, number);
+      Value rest = frame.rem(rows, number);
       requireThat(compare(arith::CmpIPredicate::eq, rest, frame.constant(0)),
                   MOERT_CODE_SPLIT, {rows, number});
       break;

@@ -55,8 +55,7 @@ private:
 
   /// Thread 0 clears counters [begin, begin + count) of this loop's.
   void clearCounters(Value begin, unsigned count) {
-    Value first = arith::CmpIOp::create(b, f.loc, arith::CmpIPredicate::eq,
-                                        thread, f.constant(0));
+    Value first = f.is(Frame::Compare::eq, thread, 0);
     f.ifThen(first, [&] {
       f.clearCounters(f.add(begin, phase.counter), f.constant(count));
     });

@@ -15,35 +15,11 @@ using namespace mlir;
 
 namespace moe::cpu {
 
-Value Frame::constant(int64_t value) {
-  return arith::ConstantIndexOp::create(builder, loc, value);
-}
-Value Frame::add(Value a, Value b) {
-  return arith::AddIOp::create(builder, loc, a, b);
-}
-Value Frame::add(Value a, int64_t b) {
-  return b == 0 ? a : add(a, constant(b));
-}
-Value Frame::sub(Value a, Value b) {
-  return arith::SubIOp::create(builder, loc, a, b);
-}
-Value Frame::mul(Value a, Value b) {
-  return arith::MulIOp::create(builder, loc, a, b);
-}
-Value Frame::mul(Value a, int64_t b) {
-  return b == 1 ? a : mul(a, constant(b));
-}
 Value Frame::min(Value a, Value b) {
   return arith::MinSIOp::create(builder, loc, a, b);
 }
 Value Frame::max(Value a, Value b) {
   return arith::MaxSIOp::create(builder, loc, a, b);
-}
-Value Frame::div(Value a, Value b) {
-  return arith::DivUIOp::create(builder, loc, a, b);
-}
-Value Frame::div(Value a, int64_t b) {
-  return b == 1 ? a : div(a, constant(b));
 }
 Value Frame::ceilDiv(Value a, Value b) { return div(add(a, add(b, -1)), b); }
 Value Frame::toIndex(Value integer) {
@@ -171,10 +147,7 @@ std::pair<Value, Value> Frame::rowRange(Value tensor) {
 }
 
 void Frame::loop(Value begin, Value end, Body body) {
-  auto op = scf::ForOp::create(builder, loc, begin, end, constant(1));
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(op.getBody());
-  body(op.getInductionVar());
+  loop(begin, end, 1, body);
 }
 
 void Frame::loop(int64_t count, Body body) {
@@ -210,11 +183,8 @@ void Frame::columns(int64_t count,
     for (int64_t c = 0; c < whole; c += width)
       body(constant(c), width);
   } else {
-    auto op = scf::ForOp::create(builder, loc, constant(0), constant(whole),
-                                 constant(width));
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(op.getBody());
-    body(op.getInductionVar(), width);
+    loop(constant(0), constant(whole), width,
+         [&](Value column) { body(column, width); });
   }
   if (whole < count)
     body(constant(whole), count - whole);

@@ -4,6 +4,7 @@
 #ifndef MOE_CODEGEN_CPU_FRAME_H
 #define MOE_CODEGEN_CPU_FRAME_H
 
+#include "codegen/cpu/Indices.h"
 #include "codegen/cpu/Schedule.h"
 
 #include <functional>
@@ -22,14 +23,12 @@ struct Ref {
   mlir::Attribute splat;
 };
 
-class Frame {
+class Frame : public IndexBuilder {
 public:
   Frame(mlir::OpBuilder &builder, mlir::Location loc, const Schedule &schedule)
-      : builder(builder), loc(loc), schedule(schedule),
+      : IndexBuilder{builder, loc}, schedule(schedule),
         lanes(schedule.level().lanes) {}
 
-  mlir::OpBuilder &builder;
-  mlir::Location loc;
   const Schedule &schedule;
   const int64_t lanes; // of a vector of f32
 
@@ -45,16 +44,8 @@ public:
   mlir::Value group, groupBegin, groupEnd; // in bodies of grouped.loop
   mlir::IRMapping scalars;                 // values of Scalar operations
 
-  mlir::Value constant(int64_t value);
-  mlir::Value add(mlir::Value a, mlir::Value b);
-  mlir::Value add(mlir::Value a, int64_t b);
-  mlir::Value sub(mlir::Value a, mlir::Value b);
-  mlir::Value mul(mlir::Value a, int64_t b);
-  mlir::Value mul(mlir::Value a, mlir::Value b);
-  mlir::Value min(mlir::Value a, mlir::Value b);
+  mlir::Value min(mlir::Value a, mlir::Value b); // signed
   mlir::Value max(mlir::Value a, mlir::Value b);
-  mlir::Value div(mlir::Value a, mlir::Value b);
-  mlir::Value div(mlir::Value a, int64_t b);
   mlir::Value ceilDiv(mlir::Value a, mlir::Value b);
   mlir::Value toIndex(mlir::Value integer);
   mlir::Value less(mlir::Value a, mlir::Value b); // signed
@@ -85,6 +76,7 @@ public:
   mlir::Value extent(Extent rows);
 
   using Body = llvm::function_ref<void(mlir::Value)>;
+  using IndexBuilder::loop;
   void loop(mlir::Value begin, mlir::Value end, Body body);
   void loop(int64_t count, Body body);
   using Fold = llvm::function_ref<llvm::SmallVector<mlir::Value>(

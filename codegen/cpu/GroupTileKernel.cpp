@@ -17,26 +17,17 @@ namespace moe::cpu {
 
 namespace {
 
-class GroupTileEmitter {
+class GroupTileEmitter : IndexBuilder {
 public:
   GroupTileEmitter(OpBuilder &builder, Location loc, const PackedLayout &layout,
                    Value a, ValueRange rows, Value packed, ValueRange panels)
-      : builder(builder), loc(loc), layout(layout), a(a), rows(rows),
+      : IndexBuilder{builder, loc}, layout(layout), a(a), rows(rows),
         packed(packed), panels(panels), lanes(layout.level.lanes),
         pairing(layout.pairing()) {}
 
   SmallVector<Value> emit(const KPart *part);
 
 private:
-  Value constant(int64_t value) {
-    return arith::ConstantIndexOp::create(builder, loc, value);
-  }
-  Value add(Value a, Value b) {
-    return arith::AddIOp::create(builder, loc, a, b);
-  }
-  Value mul(Value a, int64_t b) {
-    return arith::MulIOp::create(builder, loc, a, constant(b));
-  }
   VectorType vectorOf(int64_t count, Type element) {
     return VectorType::get({count}, element);
   }
@@ -44,8 +35,6 @@ private:
   void emitVector(Value start, Value k, int64_t vector,
                   MutableArrayRef<Value> sums);
 
-  OpBuilder &builder;
-  Location loc;
   const PackedLayout &layout;
   Value a;
   ValueRange rows;
@@ -91,13 +80,13 @@ void GroupTileEmitter::emitVector(Value start, Value k, int64_t vector,
   Type f32 = builder.getF32Type();
   auto integers = vectorOf(lanes, builder.getI32Type());
   int64_t half = PackedLayout::kGroup / 2, bytes = lanes * pairing;
-  PackedGroup group{layout, packed, start, vector};
+  PackedGroup group{*this, layout, packed, start, vector};
   Value none =
       arith::ConstantOp::create(builder, loc, builder.getZeroAttr(integers));
   SmallVector<Value> inner(rows.size(), none);
   Value zeroPoints;
   if (layout.hasZeroPoints()) {
-    Value each = group.zeroPoints(builder, loc);
+    Value each = group.zeroPoints();
     SmallVector<int64_t> repeat;
     for (int64_t i = 0; i < bytes; ++i)
       repeat.push_back(i / pairing);
@@ -109,17 +98,17 @@ void GroupTileEmitter::emitVector(Value start, Value k, int64_t vector,
       emitFence(builder, loc);
     else
       emitFence(builder, loc, inner);
-    auto [low, high] = unpack(group.entries(builder, loc, i), zeroPoints);
+    auto [low, high] = unpack(group.entries(i), zeroPoints);
     auto multiply = [&](Value from, Value weights) {
       for (auto [row, sum] : llvm::zip_equal(rows, inner))
         sum = emitDot(
             builder, loc, layout.level, chooseFamily(layout, a.getType()), sum,
             broadcastEntries(builder, loc, a, row, from, lanes), weights);
     };
-    multiply(add(k, constant(i)), low);
-    multiply(add(k, constant(i + half)), high);
+    multiply(add(k, i), low);
+    multiply(add(k, i + half), high);
   }
-  Value scales = group.scales(builder, loc);
+  Value scales = group.scales();
   for (auto [sum, more] : llvm::zip_equal(sums, inner))
     sum = vector::FMAOp::create(
         builder, loc,
@@ -139,7 +128,7 @@ SmallVector<Value> GroupTileEmitter::emit(const KPart *part) {
   Value first = constant(0), last = constant(layout.groups());
   if (part) {
     Value group = constant(PackedLayout::kGroup);
-    first = arith::DivUIOp::create(builder, loc, part->begin, group);
+    first = div(part->begin, group);
     last = arith::MinUIOp::create(
         builder, loc, last,
         arith::CeilDivUIOp::create(builder, loc, part->end, group));
@@ -148,8 +137,6 @@ SmallVector<Value> GroupTileEmitter::emit(const KPart *part) {
   auto loop = scf::ForOp::create(
       builder, loc, first, last, constant(1), initial,
       [&](OpBuilder &, Location, Value group, ValueRange carried) {
-        OpBuilder::InsertionGuard guard(builder);
-        builder.setInsertionPointToEnd(group.getParentBlock());
         SmallVector<Value> sums(carried);
         Value k = mul(group, PackedLayout::kGroup);
         Value offset = mul(group, layout.groupBytes());

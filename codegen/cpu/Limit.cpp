@@ -99,8 +99,7 @@ struct LimitEmitter {
   /// Whether the id is that of an expert, and a number that surely is one.
   std::pair<Value, Value> expertAt(Value row, Value slot) {
     Value id = get(ids, f.add(f.rowAddress(ids, row), slot));
-    Value inside = arith::CmpIOp::create(
-        f.builder, f.loc, arith::CmpIPredicate::ult, id, f.constant(experts));
+    Value inside = f.is(Frame::Compare::ult, id, experts);
     return {inside, select(inside, id, f.constant(0))};
   }
 
@@ -132,8 +131,7 @@ struct LimitEmitter {
   /// The row and the slot of a place among all pairs.
   std::pair<Value, Value> slotOf(Value pair) {
     Value count = f.constant(slots);
-    return {f.div(pair, count),
-            arith::RemUIOp::create(f.builder, f.loc, pair, count)};
+    return {f.div(pair, count), f.rem(pair, count)};
   }
 
   /// Adds the place of a pair to `count` others, or empties the slot.
@@ -151,8 +149,7 @@ struct LimitEmitter {
     f.loop(f.constant(0), f.constant(experts), [&](Value expert) {
       f.loop(f.constant(0), f.constant(slots), [&](Value slot) {
         auto [inside, id] = expertAt(row, slot);
-        Value same = arith::CmpIOp::create(
-            f.builder, f.loc, arith::CmpIPredicate::eq, id, expert);
+        Value same = f.is(Frame::Compare::eq, id, expert);
         f.ifThen(both(inside, same), [&] { look(row, slot); });
       });
     });

@@ -153,10 +153,8 @@ private:
   void mine(Value number, llvm::function_ref<void()> body) {
     if (!team)
       return body();
-    Value owner = arith::RemUIOp::create(f.builder, f.loc, number, team->size);
-    f.ifThen(arith::CmpIOp::create(f.builder, f.loc, arith::CmpIPredicate::eq,
-                                   owner, team->thread),
-             body);
+    Value owner = f.rem(number, team->size);
+    f.ifThen(f.is(Frame::Compare::eq, owner, team->thread), body);
   }
 
   Value address(const Ref &ref, AffineMap map) {

@@ -52,14 +52,6 @@ void BlockEmitter::switchOnRows(Value rows, int64_t largest,
   fill(choice.getDefaultRegion(), largest);
 }
 
-void BlockEmitter::loop(Value from, Value to, int64_t step,
-                        llvm::function_ref<void(Value)> body) {
-  auto op = scf::ForOp::create(builder, loc, from, to, constant(step));
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(op.getBody());
-  body(op.getInductionVar());
-}
-
 /// The columns of one panel that start at `column`, of which `columns` exist.
 void BlockEmitter::emitColumns(ArrayRef<Value> sums, Value row, Value token,
                                Value column, int64_t columns) {
@@ -69,7 +61,7 @@ void BlockEmitter::emitColumns(ArrayRef<Value> sums, Value row, Value token,
     SmallVector<Value> accumulators;
     for (int64_t w = 0; w < layout.weights; ++w)
       accumulators.push_back(sums[w * perWeight + v]);
-    Value first = v == 0 ? column : add(column, constant(v * lanes));
+    Value first = add(column, v * lanes);
     epilogue(builder, loc,
              EpilogueSite{accumulators, row, token, block.group, first,
                           std::min(lanes, columns - v * lanes)});
@@ -81,13 +73,12 @@ void BlockEmitter::emitEpilogue(ArrayRef<Value> sums, Value row, Value token,
                                 Value panel) {
   int64_t columns = layout.panelColumns();
   int64_t partial = layout.outputs % columns;
-  Value column = mul(panel, constant(columns));
+  Value column = mul(panel, columns);
   if (partial == 0)
     return emitColumns(sums, row, token, column, columns);
   if (layout.panels() == 1)
     return emitColumns(sums, row, token, column, partial);
-  Value last = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                     panel, constant(layout.panels() - 1));
+  Value last = is(Compare::eq, panel, layout.panels() - 1);
   auto choice = scf::IfOp::create(builder, loc, last, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(choice.thenBlock());
@@ -105,14 +96,13 @@ Value BlockEmitter::tokenOf(Value row) {
 
 void BlockEmitter::emitTile(Value firstRow, int64_t rows, Value firstPanel,
                             int64_t panels, const Prefetch &prefetch) {
-  Value groupPanels = mul(block.group, constant(layout.panels()));
+  Value groupPanels = mul(block.group, layout.panels());
   SmallVector<Value> packedPanels, tokens;
   for (int64_t p = 0; p < panels; ++p) {
-    Value panel = p == 0 ? firstPanel : add(firstPanel, constant(p));
-    packedPanels.push_back(add(groupPanels, panel));
+    packedPanels.push_back(add(groupPanels, add(firstPanel, p)));
   }
   for (int64_t r = 0; r < rows; ++r)
-    tokens.push_back(tokenOf(r == 0 ? firstRow : add(firstRow, constant(r))));
+    tokens.push_back(tokenOf(add(firstRow, r)));
   KPart part{partBegin, partEnd, {}};
   const KPart *given = nullptr;
   if (partBegin) {
@@ -140,8 +130,7 @@ SmallVector<Value> BlockEmitter::sumsSoFar(size_t count) {
   bool integers = layout.isQuantized() && !layout.hasGroups();
   auto stored = VectorType::get({layout.level.lanes}, builder.getF32Type());
   auto type = integers ? stored.clone(builder.getI32Type()) : stored;
-  Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                        partBegin, constant(0));
+  Value isFirst = is(Compare::eq, partBegin, 0);
   auto choice =
       scf::IfOp::create(builder, loc, SmallVector<Type>(count, type), isFirst,
                         /*addThenBlock=*/true, /*addElseBlock=*/true);
@@ -171,13 +160,12 @@ Value BlockEmitter::dequantize(Value sum, Value token, Value panel,
   int64_t lanes = layout.level.lanes;
   auto floats = VectorType::get({lanes}, builder.getF32Type());
   auto integers = VectorType::get({lanes}, builder.getI32Type());
-  Value first = mul(add(mul(block.group, constant(layout.panels())), panel),
-                    constant(layout.panelBytes()));
+  Value first =
+      mul(add(mul(block.group, layout.panels()), panel), layout.panelBytes());
   auto ofColumns = [&](int64_t offset, VectorType type) -> Value {
     auto bytes = VectorType::get({4 * lanes}, builder.getI8Type());
-    Value raw = vector::LoadOp::create(
-        builder, loc, bytes, block.packed,
-        add(first, constant(offset + 4 * lanes * vector)));
+    Value raw = vector::LoadOp::create(builder, loc, bytes, block.packed,
+                                       add(first, offset + 4 * lanes * vector));
     return vector::BitCastOp::create(builder, loc, type, raw);
   };
   Value scale = vector::BroadcastOp::create(
@@ -205,16 +193,16 @@ void BlockEmitter::emitEpilogues(Value firstRow, Value rows, Value firstPanel,
   auto type = VectorType::get({layout.level.lanes}, builder.getF32Type());
   loop(constant(0), constant(panels), 1, [&](Value p) {
     loop(constant(0), rows, 1, [&](Value r) {
-      Value first = mul(add(mul(p, rows), r), constant(layout.vectors()));
+      Value first = mul(add(mul(p, rows), r), layout.vectors());
       if (firstSum)
         first = add(first, firstSum);
       Value row = add(firstRow, r), token = tokenOf(row);
       Value panel = add(firstPanel, p);
       SmallVector<Value> sums;
       for (int64_t v = 0; v < layout.vectors(); ++v) {
-        Value sum = vector::LoadOp::create(
-            builder, loc, type, finished,
-            ValueRange{add(first, constant(v)), constant(0)});
+        Value sum =
+            vector::LoadOp::create(builder, loc, type, finished,
+                                   ValueRange{add(first, v), constant(0)});
         sums.push_back(layout.isQuantized() ? dequantize(sum, token, panel, v)
                                             : sum);
       }
@@ -234,8 +222,7 @@ Value BlockEmitter::emitFewRows(Value rows) {
   if (largest == 0)
     return block.panelBegin;
 
-  Value few = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ule,
-                                    rows, constant(largest));
+  Value few = is(Compare::ule, rows, largest);
   auto choice = scf::IfOp::create(builder, loc, builder.getIndexType(), few,
                                   /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
@@ -253,7 +240,7 @@ Value BlockEmitter::emitFewRows(Value rows) {
     builder.createBlock(&region);
     int64_t at = layout.level.panelsAtOnce(size, vectors);
     Value panels = sub(block.panelEnd, block.panelBegin);
-    Value grouped = mul(div(panels, constant(at)), constant(at));
+    Value grouped = mul(div(panels, at), at);
     Value end = add(block.panelBegin, grouped);
     // One row is so fast that the hardware's own prefetching does better.
     loop(block.panelBegin, end, at, [&](Value panel) {
@@ -302,10 +289,8 @@ void BlockEmitter::allocateSums() {
 
 void BlockEmitter::emit() {
   Value rows = sub(block.rowEnd, block.rowBegin);
-  Value some = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sgt,
-                                     rows, constant(0));
-  Value columns = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sgt,
-                                        block.panelEnd, block.panelBegin);
+  Value some = is(Compare::sgt, rows, 0);
+  Value columns = is(Compare::sgt, block.panelEnd, block.panelBegin);
   some = arith::AndIOp::create(builder, loc, some, columns);
   auto guarded = scf::IfOp::create(builder, loc, some);
   OpBuilder::InsertionGuard guard(builder);
@@ -317,9 +302,8 @@ void BlockEmitter::emit() {
   allocateSums();
   if (!matrixForm)
     return emitVectorForm(rows);
-  Value many = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge,
-                                     block.allRows ? block.allRows : rows,
-                                     constant(matrixRowsFrom(layout)));
+  Value many = is(Compare::uge, block.allRows ? block.allRows : rows,
+                  matrixRowsFrom(layout));
   auto choice = scf::IfOp::create(builder, loc, many, /*withElseRegion=*/true);
   builder.setInsertionPointToStart(choice.thenBlock());
   emitMatrixForm(rows);
@@ -341,24 +325,22 @@ void BlockEmitter::emitVectorForm(Value rows) {
 /// finished.
 void BlockEmitter::emitTiles(Value panel, Value rowBegin, Value rows,
                              Value isLast) {
-  Value tiles = div(add(rows, constant(maxRows - 1)), constant(maxRows));
+  Value tiles = div(add(rows, maxRows - 1), maxRows);
   Value smaller = div(rows, tiles);
-  Value larger = arith::RemUIOp::create(builder, loc, rows, tiles);
+  Value larger = rem(rows, tiles);
   // While a panel is used, its tiles ask for the next one, each for a part. A
   // single tile has no time for it.
   Value perTile, perStep;
   if (layout.level.prefetchBytes > 0) {
-    Value several = arith::CmpIOp::create(
-        builder, loc, arith::CmpIPredicate::ugt, tiles, constant(1));
+    Value several = is(Compare::ugt, tiles, 1);
     Value bytes = arith::SelectOp::create(
         builder, loc, several, constant(layout.panelBytes()), constant(0));
     perTile = div(bytes, tiles);
-    perStep = div(perTile, constant(layout.steps()));
+    perStep = div(perTile, layout.steps());
   }
   loop(constant(0), tiles, 1, [&](Value tile) {
     // The first `larger` tiles have one row more.
-    Value isLarger = arith::CmpIOp::create(
-        builder, loc, arith::CmpIPredicate::ult, tile, larger);
+    Value isLarger = is(Compare::ult, tile, larger);
     Value size =
         add(smaller, arith::IndexCastUIOp::create(
                          builder, loc, builder.getIndexType(), isLarger));
@@ -366,14 +348,12 @@ void BlockEmitter::emitTiles(Value panel, Value rowBegin, Value rows,
                        arith::MinUIOp::create(builder, loc, tile, larger));
     Value firstRow = add(rowBegin, before);
     if (isLast) // sums of all tiles are kept
-      firstSum = mul(before, constant(layout.vectors()));
+      firstSum = mul(before, layout.vectors());
     Prefetch prefetch{.stream = true};
     if (perStep) {
-      Value next = add(add(mul(block.group, constant(layout.panels())), panel),
-                       constant(1));
+      Value next = add(add(mul(block.group, layout.panels()), panel), 1);
       prefetch.packed = block.packed;
-      prefetch.begin =
-          add(mul(next, constant(layout.panelBytes())), mul(tile, perTile));
+      prefetch.begin = add(mul(next, layout.panelBytes()), mul(tile, perTile));
       prefetch.perStep = perStep;
     }
     switchOnRows(size, maxRows, [&](int64_t rows) {
@@ -405,16 +385,14 @@ void BlockEmitter::emitInParts(Value panel, Value rows) {
   Value count =
       arith::MinUIOp::create(builder, loc, blockRows, sub(block.rowEnd, begin));
   // A single tile needs no part again.
-  Value single = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ule,
-                                       count, constant(maxRows));
+  Value single = is(Compare::ule, count, maxRows);
   Value step =
       arith::SelectOp::create(builder, loc, single, inputs, partInputs);
   auto overParts = scf::ForOp::create(builder, loc, constant(0), inputs, step);
   builder.setInsertionPointToStart(overParts.getBody());
   partBegin = overParts.getInductionVar();
   partEnd = add(partBegin, step);
-  Value isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge,
-                                       partEnd, inputs);
+  Value isLast = is(Compare::uge, partEnd, inputs);
   emitTiles(panel, begin, count, isLast);
   partBegin = partEnd = nullptr;
 }

@@ -186,8 +186,7 @@ void MatmulPhase::forPanelColumns(
   int64_t partial = layout.outputs % columns;
   if (partial == 0)
     return emit(columns);
-  Value last = arith::CmpIOp::create(f.builder, f.loc, arith::CmpIPredicate::eq,
-                                     panel, f.constant(layout.panels() - 1));
+  Value last = f.is(Frame::Compare::eq, panel, layout.panels() - 1);
   auto choice = scf::IfOp::create(f.builder, f.loc, last,
                                   /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(f.builder);
@@ -270,9 +269,7 @@ void MatmulPhase::emitPlain() {
     rowBlocks = f.min(wanted, possible);
     rowsPerTask = f.ceilDiv(f.max(rows, f.constant(1)), rowBlocks);
   }
-  Value perGroup = plan ? panelBlocks
-                        : Value(arith::MulIOp::create(f.builder, f.loc,
-                                                      panelBlocks, rowBlocks));
+  Value perGroup = plan ? panelBlocks : f.mul(panelBlocks, rowBlocks);
   auto first = [&](Value node) {
     return plan ? f.mul(firstPlace(node, filled, groups), perGroup)
                 : f.mul(firstPanelBlock(node, perTask), rowBlocks);

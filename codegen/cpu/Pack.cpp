@@ -3,6 +3,7 @@
 
 #include "codegen/cpu/Pack.h"
 
+#include "codegen/cpu/Indices.h"
 #include "codegen/cpu/VectorAccess.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -72,11 +73,11 @@ namespace {
 /// Steps of a tile, and lanes of the square that is transposed at a time.
 constexpr int64_t kTile = 8;
 
-class Packer {
+class Packer : IndexBuilder {
 public:
   Packer(OpBuilder &builder, Location loc, const PackedLayout &layout,
          ValueRange sources, bool inOut, Value packed)
-      : builder(builder), loc(loc), layout(layout), sources(sources),
+      : IndexBuilder{builder, loc}, layout(layout), sources(sources),
         inOut(inOut) {
     view = memref::ViewOp::create(builder, loc, layout.viewType(), packed,
                                   constant(0), ValueRange{});
@@ -85,27 +86,6 @@ public:
   void emitPanels(Value begin, Value end);
 
 private:
-  Value constant(int64_t value) {
-    return arith::ConstantIndexOp::create(builder, loc, value);
-  }
-  Value add(Value a, Value b) {
-    return arith::AddIOp::create(builder, loc, a, b);
-  }
-  Value mul(Value a, int64_t b) {
-    return arith::MulIOp::create(builder, loc, a, constant(b));
-  }
-  Value less(Value a, int64_t b) {
-    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, a,
-                                 constant(b));
-  }
-  void loop(Value from, Value to, int64_t step,
-            llvm::function_ref<void(Value)> body) {
-    auto op = scf::ForOp::create(builder, loc, from, to, constant(step));
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(op.getBody());
-    body(op.getInductionVar());
-  }
-
   /// One vector of columns of one weight: where it comes from and goes to.
   struct Columns {
     Value source;
@@ -122,8 +102,6 @@ private:
   void emitInterleaved(const Columns &columns, Value firstStep);
   bool hasVectorTiles() const;
 
-  OpBuilder &builder;
-  Location loc;
   const PackedLayout &layout;
   ValueRange sources;
   bool inOut;
@@ -142,15 +120,13 @@ bool Packer::hasVectorTiles() const {
 void Packer::forEachVector(Value panel,
                            llvm::function_ref<void(Columns)> body) {
   int64_t panels = layout.panels();
-  Value expert = arith::DivUIOp::create(builder, loc, panel, constant(panels));
-  Value first =
-      mul(arith::RemUIOp::create(builder, loc, panel, constant(panels)),
-          layout.panelColumns());
+  Value expert = div(panel, panels);
+  Value first = mul(rem(panel, panels), layout.panelColumns());
   int64_t perWeight = layout.vectorsPerWeight();
   for (auto [w, source] : llvm::enumerate(sources))
     loop(constant(0), constant(perWeight), 1, [&](Value j) {
       body({source, expert, add(first, mul(j, layout.level.lanes)), panel,
-            add(j, constant(w * perWeight))});
+            add(j, w * perWeight)});
     });
 }
 
@@ -174,9 +150,10 @@ void Packer::emitElements(const Columns &columns, Value firstStep,
     loop(constant(0), constant(layout.level.lanes), 1, [&](Value lane) {
       for (int64_t entry = 0; entry < pairing; ++entry) {
         Value column = add(columns.first, lane);
-        Value k = add(mul(step, pairing), constant(entry));
+        Value k = add(mul(step, pairing), entry);
         Value exists = arith::AndIOp::create(
-            builder, loc, less(column, layout.outputs), less(k, layout.inputs));
+            builder, loc, is(Compare::ult, column, layout.outputs),
+            is(Compare::ult, k, layout.inputs));
         auto choice = scf::IfOp::create(builder, loc, layout.element, exists,
                                         /*withElseRegion=*/true);
         {
@@ -191,10 +168,9 @@ void Packer::emitElements(const Columns &columns, Value firstStep,
               builder, loc, builder.getZeroAttr(layout.element));
           scf::YieldOp::create(builder, loc, zero);
         }
-        memref::StoreOp::create(
-            builder, loc, choice.getResult(0), view,
-            ValueRange{columns.panel, step, columns.vector,
-                       add(mul(lane, pairing), constant(entry))});
+        memref::StoreOp::create(builder, loc, choice.getResult(0), view,
+                                ValueRange{columns.panel, step, columns.vector,
+                                           add(mul(lane, pairing), entry)});
       }
     });
   });
@@ -233,7 +209,7 @@ void Packer::emitTransposed(const Columns &columns, Value firstStep) {
   for (int64_t lane = 0; lane < layout.level.lanes; lane += kTile) {
     SmallVector<Value> rows;
     for (int64_t i = 0; i < kTile; ++i) {
-      Value column = add(columns.first, constant(lane + i));
+      Value column = add(columns.first, lane + i);
       Value row = vector::LoadOp::create(builder, loc, read, columns.source,
                                          sourceIndex(columns, column, k));
       row = convertFloat(builder, loc, row, layout.element);
@@ -242,10 +218,10 @@ void Packer::emitTransposed(const Columns &columns, Value firstStep) {
     transpose(builder, loc, rows);
     for (int64_t i = 0; i < kTile; ++i) {
       Value row = vector::BitCastOp::create(builder, loc, written, rows[i]);
-      vector::StoreOp::create(
-          builder, loc, row, view,
-          ValueRange{columns.panel, add(firstStep, constant(i)), columns.vector,
-                     constant(lane * pairing)});
+      vector::StoreOp::create(builder, loc, row, view,
+                              ValueRange{columns.panel, add(firstStep, i),
+                                         columns.vector,
+                                         constant(lane * pairing)});
     }
   }
 }
@@ -256,10 +232,10 @@ void Packer::emitInterleaved(const Columns &columns, Value firstStep) {
   Type from = cast<MemRefType>(columns.source.getType()).getElementType();
   auto read = VectorType::get({layout.level.lanes}, from);
   for (int64_t i = 0; i < kTile; ++i) {
-    Value step = add(firstStep, constant(i));
+    Value step = add(firstStep, i);
     SmallVector<Value> rows;
     for (int64_t entry = 0; entry < pairing; ++entry) {
-      Value k = add(mul(step, pairing), constant(entry));
+      Value k = add(mul(step, pairing), entry);
       Value row =
           vector::LoadOp::create(builder, loc, read, columns.source,
                                  sourceIndex(columns, columns.first, k));
@@ -277,9 +253,7 @@ void Packer::emitInterleaved(const Columns &columns, Value firstStep) {
 /// kTile steps of one vector of columns.
 void Packer::emitTile(const Columns &columns, Value firstStep) {
   Value whole =
-      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ule,
-                            add(columns.first, constant(layout.level.lanes)),
-                            constant(layout.outputs));
+      is(Compare::ule, add(columns.first, layout.level.lanes), layout.outputs);
   auto choice = scf::IfOp::create(builder, loc, whole, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(choice.thenBlock());
@@ -288,7 +262,7 @@ void Packer::emitTile(const Columns &columns, Value firstStep) {
   else
     emitTransposed(columns, firstStep);
   builder.setInsertionPointToStart(choice.elseBlock());
-  emitElements(columns, firstStep, add(firstStep, constant(kTile)));
+  emitElements(columns, firstStep, add(firstStep, kTile));
 }
 
 void Packer::emitPanels(Value begin, Value end) {

@@ -3,6 +3,7 @@
 
 #include "codegen/cpu/Pack.h"
 
+#include "codegen/cpu/Indices.h"
 #include "codegen/cpu/Quantize.h"
 #include "codegen/cpu/VectorAccess.h"
 
@@ -20,11 +21,11 @@ namespace {
 
 constexpr int64_t kBlock = 16;
 
-class QuantizedPacker {
+class QuantizedPacker : IndexBuilder {
 public:
   QuantizedPacker(OpBuilder &builder, Location loc, const PackedLayout &layout,
                   ValueRange sources, bool inOut, Value packed)
-      : builder(builder), loc(loc), layout(layout), sources(sources),
+      : IndexBuilder{builder, loc}, layout(layout), sources(sources),
         inOut(inOut), packed(packed) {
     if (!layout.hasGroups())
       view = memref::ViewOp::create(builder, loc, layout.viewType(), packed,
@@ -40,18 +41,10 @@ private:
     Value panel, vector, lane;
   };
 
-  Value constant(int64_t value) {
-    return arith::ConstantIndexOp::create(builder, loc, value);
-  }
-  Value add(Value a, Value b) {
-    return arith::AddIOp::create(builder, loc, a, b);
-  }
-  Value mul(Value a, int64_t b) {
-    return arith::MulIOp::create(builder, loc, a, constant(b));
-  }
   VectorType blockOf(Type element) {
     return VectorType::get({kBlock}, element);
   }
+  using IndexBuilder::loop;
   /// body(number, carried) for [0, count) in steps of `step`; returns what is
   /// carried out.
   SmallVector<Value>
@@ -90,8 +83,6 @@ private:
     return arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(0));
   }
 
-  OpBuilder &builder;
-  Location loc;
   const PackedLayout &layout;
   ValueRange sources;
   bool inOut;
@@ -106,8 +97,6 @@ SmallVector<Value> QuantizedPacker::loop(
   auto op = scf::ForOp::create(
       builder, loc, constant(0), constant(count), constant(step), initial,
       [&](OpBuilder &, Location, Value i, ValueRange carried) {
-        OpBuilder::InsertionGuard guard(builder);
-        builder.setInsertionPointToEnd(i.getParentBlock());
         scf::YieldOp::create(builder, loc, body(i, carried));
       });
   return SmallVector<Value>(op.getResults());
@@ -174,9 +163,7 @@ Value QuantizedPacker::storeEntries(const Column &column, Value inverse) {
   return loop(
       layout.steps() * pairing, 1, none,
       [&](Value k, ValueRange so) -> SmallVector<Value> {
-        Value exists =
-            arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, k,
-                                  constant(layout.inputs));
+        Value exists = is(Compare::ult, k, layout.inputs);
         auto choice = scf::IfOp::create(builder, loc, builder.getI32Type(),
                                         exists, /*withElseRegion=*/true);
         {
@@ -189,9 +176,7 @@ Value QuantizedPacker::storeEntries(const Column &column, Value inverse) {
           scf::YieldOp::create(builder, loc, none);
         }
         Value entry = choice.getResult(0);
-        Value step = arith::DivUIOp::create(builder, loc, k, constant(pairing));
-        Value place =
-            arith::RemUIOp::create(builder, loc, k, constant(pairing));
+        Value step = div(k, pairing), place = rem(k, pairing);
         memref::StoreOp::create(
             builder, loc,
             arith::TruncIOp::create(builder, loc, builder.getI8Type(), entry),
@@ -213,14 +198,14 @@ Value QuantizedPacker::storeBlocks(const Column &column, Value inverse) {
         quantize(builder, loc, loadBlock(column, k, count), inverses);
     Value bytes = arith::TruncIOp::create(
         builder, loc, blockOf(builder.getI8Type()), entries);
-    Value first = arith::DivUIOp::create(builder, loc, k, constant(pairing));
+    Value first = div(k, pairing);
     int64_t steps = llvm::divideCeil(count, pairing);
     for (int64_t i = 0; i < steps; ++i) {
       Value step = vector::ExtractStridedSliceOp::create(
           builder, loc, bytes, ArrayRef<int64_t>{i * pairing},
           ArrayRef<int64_t>{pairing}, ArrayRef<int64_t>{1});
       vector::StoreOp::create(builder, loc, step, view,
-                              ValueRange{column.panel, add(first, constant(i)),
+                              ValueRange{column.panel, add(first, i),
                                          column.vector,
                                          mul(column.lane, pairing)});
     }
@@ -242,10 +227,10 @@ Value QuantizedPacker::storeBlocks(const Column &column, Value inverse) {
     Value none =
         arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
     loop(layout.steps() - written, [&](Value i) {
-      vector::StoreOp::create(
-          builder, loc, none, view,
-          ValueRange{column.panel, add(i, constant(written)), column.vector,
-                     mul(column.lane, pairing)});
+      vector::StoreOp::create(builder, loc, none, view,
+                              ValueRange{column.panel, add(i, written),
+                                         column.vector,
+                                         mul(column.lane, pairing)});
     });
   }
   return vector::ReductionOp::create(builder, loc, vector::CombiningKind::ADD,
@@ -255,7 +240,7 @@ Value QuantizedPacker::storeBlocks(const Column &column, Value inverse) {
 /// A number of 32 bits of the column, at `offset` in its panel.
 void QuantizedPacker::storeTrailer(const Column &column, int64_t offset,
                                    Value number) {
-  Value at = add(mul(column.panel, layout.panelBytes()), constant(offset));
+  Value at = add(mul(column.panel, layout.panelBytes()), offset);
   Value place = add(mul(column.vector, layout.level.lanes), column.lane);
   Value bits = vector::FromElementsOp::create(
       builder, loc, VectorType::get({1}, number.getType()), number);
@@ -271,8 +256,8 @@ Value QuantizedPacker::entriesOf(const Column &column, Value k, int64_t count) {
   Value block = arith::ConstantOp::create(
       builder, loc, builder.getZeroAttr(blockOf(builder.getF32Type())));
   for (int64_t i = 0; i < count; ++i)
-    block = vector::InsertOp::create(
-        builder, loc, loadOne(column, add(k, constant(i))), block, i);
+    block = vector::InsertOp::create(builder, loc, loadOne(column, add(k, i)),
+                                     block, i);
   return block;
 }
 
@@ -317,9 +302,9 @@ Value QuantizedPacker::emitGroup(const Column &column, Value group,
   int64_t pairing = layout.pairing(), half = PackedLayout::kGroup / 2;
   Type i32 = builder.getI32Type();
   Value k = mul(group, PackedLayout::kGroup);
-  SmallVector<Value> halves = {entriesOf(column, k, std::min(count, half)),
-                               entriesOf(column, add(k, constant(half)),
-                                         std::max<int64_t>(count - half, 0))};
+  SmallVector<Value> halves = {
+      entriesOf(column, k, std::min(count, half)),
+      entriesOf(column, add(k, half), std::max<int64_t>(count - half, 0))};
   GroupScale range =
       layout.hasZeroPoints() ? rangeOf(halves) : symmetricRangeOf(halves);
   Value scale = range.scale;
@@ -376,7 +361,7 @@ Value QuantizedPacker::emitGroup(const Column &column, Value group,
         ArrayRef<int64_t>{1});
     vector::StoreOp::create(
         builder, loc, step, packed,
-        add(add(first, constant(i * layout.level.lanes)),
+        add(add(first, i * layout.level.lanes),
             add(mul(column.vector, half * layout.level.lanes),
                 mul(column.lane, pairing))));
   }
@@ -387,13 +372,12 @@ Value QuantizedPacker::emitGroup(const Column &column, Value group,
       builder, loc,
       vector::BitCastOp::create(
           builder, loc, VectorType::get({2}, builder.getI8Type()), bits),
-      packed,
-      add(add(first, constant(layout.groupScalesOffset())), mul(place, 2)));
+      packed, add(add(first, layout.groupScalesOffset()), mul(place, 2)));
   if (zeroPoint)
     memref::StoreOp::create(
         builder, loc,
         arith::TruncIOp::create(builder, loc, builder.getI8Type(), zeroPoint),
-        packed, add(add(first, constant(layout.zeroPointsOffset())), place));
+        packed, add(add(first, layout.zeroPointsOffset()), place));
   return arith::MulFOp::create(
       builder, loc, scale,
       arith::SIToFPOp::create(builder, loc, builder.getF32Type(), sum));
@@ -447,8 +431,7 @@ void QuantizedPacker::emitNothing(const Column &column) {
       for (int64_t i = 0; i < 2; ++i)
         memref::StoreOp::create(
             builder, loc, none, packed,
-            add(add(start, constant(layout.groupScalesOffset() + i)),
-                mul(place, 2)));
+            add(add(start, layout.groupScalesOffset() + i), mul(place, 2)));
     });
     if (layout.level.int8Dot)
       storeTrailer(column, layout.sumsOffset(), zero());
@@ -459,7 +442,7 @@ void QuantizedPacker::emitNothing(const Column &column) {
       memref::StoreOp::create(
           builder, loc, none, view,
           ValueRange{column.panel, step, column.vector,
-                     add(mul(column.lane, pairing), constant(entry))});
+                     add(mul(column.lane, pairing), entry)});
   });
   storeTrailer(column, layout.scalesOffset(), zero());
   if (layout.level.int8Dot)
@@ -468,33 +451,26 @@ void QuantizedPacker::emitNothing(const Column &column) {
 
 void QuantizedPacker::emitPanels(Value begin, Value end) {
   int64_t panels = layout.panels(), perWeight = layout.vectorsPerWeight();
-  auto each = scf::ForOp::create(builder, loc, begin, end, constant(1));
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(each.getBody());
-  Value panel = each.getInductionVar();
-  Value expert = arith::DivUIOp::create(builder, loc, panel, constant(panels));
-  Value first =
-      mul(arith::RemUIOp::create(builder, loc, panel, constant(panels)),
-          layout.panelColumns());
-  for (auto [w, source] : llvm::enumerate(sources))
-    loop(perWeight, [&, w = w, source = source](Value j) {
-      loop(layout.level.lanes, [&](Value lane) {
-        Value number = add(add(first, mul(j, layout.level.lanes)), lane);
-        Column column{
-            source, expert, number, panel, add(j, constant(w * perWeight)),
-            lane};
-        Value exists =
-            arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
-                                  number, constant(layout.outputs));
-        auto choice = scf::IfOp::create(builder, loc, exists,
-                                        /*withElseRegion=*/true);
-        OpBuilder::InsertionGuard guard(builder);
-        builder.setInsertionPointToStart(choice.thenBlock());
-        emitColumn(column);
-        builder.setInsertionPointToStart(choice.elseBlock());
-        emitNothing(column);
+  loop(begin, end, 1, [&](Value panel) {
+    Value expert = div(panel, panels);
+    Value first = mul(rem(panel, panels), layout.panelColumns());
+    for (auto [w, source] : llvm::enumerate(sources))
+      loop(perWeight, [&, w = w, source = source](Value j) {
+        loop(layout.level.lanes, [&](Value lane) {
+          Value number = add(add(first, mul(j, layout.level.lanes)), lane);
+          Column column{source, expert, number, panel, add(j, w * perWeight),
+                        lane};
+          Value exists = is(Compare::ult, number, layout.outputs);
+          auto choice = scf::IfOp::create(builder, loc, exists,
+                                          /*withElseRegion=*/true);
+          OpBuilder::InsertionGuard guard(builder);
+          builder.setInsertionPointToStart(choice.thenBlock());
+          emitColumn(column);
+          builder.setInsertionPointToStart(choice.elseBlock());
+          emitNothing(column);
+        });
       });
-    });
+  });
 }
 
 void emitQuantizedPack(OpBuilder &builder, Location loc,

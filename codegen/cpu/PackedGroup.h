@@ -3,29 +3,28 @@
 #ifndef MOE_CODEGEN_CPU_PACKEDGROUP_H
 #define MOE_CODEGEN_CPU_PACKEDGROUP_H
 
+#include "codegen/cpu/Indices.h"
 #include "codegen/cpu/Pack.h"
 
 namespace moe::cpu {
 
 /// One vector of columns of the group that begins at byte `start` of `packed`
 /// (memref<?xi8>).
-struct PackedGroup {
+struct PackedGroup : IndexBuilder {
   const PackedLayout &layout;
   mlir::Value packed, start;
   int64_t vector;
 
   /// Bytes whose low halves are entries of input `k` and the pairing - 1 after
   /// it, and whose high halves are those of the inputs 16 further.
-  mlir::Value entries(mlir::OpBuilder &builder, mlir::Location loc,
-                      int64_t k) const;
+  mlir::Value entries(int64_t k) const;
   /// vector<lanes x f32>
-  mlir::Value scales(mlir::OpBuilder &builder, mlir::Location loc) const;
+  mlir::Value scales() const;
   /// vector<lanes x i8>, if the layout has them.
-  mlir::Value zeroPoints(mlir::OpBuilder &builder, mlir::Location loc) const;
+  mlir::Value zeroPoints() const;
 
 private:
-  mlir::Value bytes(mlir::OpBuilder &builder, mlir::Location loc,
-                    int64_t offset, int64_t count) const;
+  mlir::Value bytes(int64_t offset, int64_t count) const;
 };
 
 } // namespace moe::cpu

@@ -33,8 +33,7 @@ static void emitRowPhase(Frame &f, unsigned counter, const Phase &phase) {
 }
 
 static void emitSerialPhase(Frame &f, const Phase &phase, Value thread) {
-  Value first = arith::CmpIOp::create(
-      f.builder, f.loc, arith::CmpIPredicate::eq, thread, f.constant(0));
+  Value first = f.is(Frame::Compare::eq, thread, 0);
   f.ifThen(first, [&] {
     for (const Step &step : phase.steps) {
       emitScalarsOf(f, step);

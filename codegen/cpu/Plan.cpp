@@ -42,9 +42,7 @@ struct PlanEmitter {
       Value first = f.rowAddress(ids, token);
       f.loop(f.constant(0), f.constant(ids.rowElements), [&](Value slot) {
         Value expert = get(ids, f.add(first, slot));
-        Value inside =
-            arith::CmpIOp::create(f.builder, f.loc, arith::CmpIPredicate::ult,
-                                  expert, f.constant(experts));
+        Value inside = f.is(Frame::Compare::ult, expert, experts);
         auto choice = scf::IfOp::create(f.builder, f.loc, inside,
                                         /*withElseRegion=*/true);
         OpBuilder::InsertionGuard guard(f.builder);

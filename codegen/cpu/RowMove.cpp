@@ -42,8 +42,7 @@ void emitGatherRow(Frame &f, GatherOp op, Value row) {
   f.loop(ids.rowElements, [&](Value c) {
     Value id = f.toIndex(f.loadScalar(ids, f.add(from, c)));
     if (!plan) { // a plan's numbers are right by construction
-      Value inside = arith::CmpIOp::create(f.builder, f.loc,
-                                           arith::CmpIPredicate::ult, id, rows);
+      Value inside = f.is(Frame::Compare::ult, id, rows);
       Value outside = arith::XOrIOp::create(
           f.builder, f.loc, inside,
           arith::ConstantIntOp::create(f.builder, f.loc, 1, 1));

@@ -108,8 +108,7 @@ static Value emitExtract(Frame &f, tensor::ExtractOp op) {
     Value size = type.isDynamicDim(d)
                      ? f.extent(f.schedule.extents().of(op.getTensor()))
                      : f.constant(type.getDimSize(d));
-    Value inside =
-        arith::CmpIOp::create(b, f.loc, arith::CmpIPredicate::ult, index, size);
+    Value inside = f.is(Frame::Compare::ult, index, size);
     Value outside = arith::XOrIOp::create(
         b, f.loc, inside, arith::ConstantIntOp::create(b, f.loc, 1, 1));
     f.ifThen(outside, [&] { reportError(f, MOERT_CODE_INDEX, {index, size}); });

@@ -37,11 +37,6 @@ static Value both(Frame &f, Value a, Value b) {
   return arith::AndIOp::create(f.builder, f.loc, a, b);
 }
 
-static Value isEqual(Frame &f, Value a, Value b) {
-  return arith::CmpIOp::create(f.builder, f.loc, arith::CmpIPredicate::eq, a,
-                               b);
-}
-
 /// 0 <= index < limit; reports an error if not.
 static Value checkIndex(Frame &f, Value index, Value limit) {
   OpBuilder &b = f.builder;
@@ -154,7 +149,7 @@ void emitInsertSlice(Frame &f, tensor::InsertSliceOp op, Value row) {
 
   Value behind = f.sub(numberOf(f, out, row), slice.row);
   if (op.getDroppedDims()[0]) {
-    Value here = isEqual(f, behind, f.constant(0));
+    Value here = f.is(Frame::Compare::eq, behind, 0);
     return f.ifThen(both(f, slice.inside, here), [&] {
       copyStrided(f, in, slice.ref, shape, 0,
                   f.wholeRowAddress(in, f.constant(0)), to);
@@ -165,7 +160,8 @@ void emitInsertSlice(Frame &f, tensor::InsertSliceOp op, Value row) {
   Value here = both(f, f.less(f.constant(-1), behind),
                     f.less(number, sizeOf(f, op.getSource(), 0)));
   if (stride != 1)
-    here = both(f, here, isEqual(f, f.mul(number, stride), behind));
+    here =
+        both(f, here, f.is(Frame::Compare::eq, f.mul(number, stride), behind));
   f.ifThen(both(f, slice.inside, here), [&] {
     copyStrided(f, in, slice.ref, shape, 1, f.wholeRowAddress(in, number), to);
   });

@@ -102,8 +102,7 @@ struct TakeEmitter {
       Value segment = get(numberOf, row), count = get(taken, segment);
       Value capacity =
           f.max(capacityOf(f, op.getCapacity(), row), f.constant(0));
-      Value full = arith::CmpIOp::create(
-          f.builder, f.loc, arith::CmpIPredicate::eq, count, capacity);
+      Value full = f.is(Frame::Compare::eq, count, capacity);
       f.ifThen(full,
                [&] { f.storeScalar(ends, endAt(segment, expert), word); });
       f.storeScalar(taken, segment, f.add(count, 1));

@@ -43,10 +43,8 @@ void Team::columns(int64_t count,
   };
   each(f.constant(whole), [&](Value i) { part(f.mul(i, block), block); });
   if (int64_t rest = count - whole * block) {
-    Value owner =
-        arith::RemUIOp::create(f.builder, f.loc, f.constant(whole), size);
-    f.ifThen(arith::CmpIOp::create(f.builder, f.loc, arith::CmpIPredicate::eq,
-                                   owner, thread),
+    Value owner = f.rem(f.constant(whole), size);
+    f.ifThen(f.is(Frame::Compare::eq, owner, thread),
              [&] { part(f.constant(whole * block), rest); });
   }
 }

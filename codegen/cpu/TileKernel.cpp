@@ -5,6 +5,7 @@
 #include "codegen/cpu/TileKernel.h"
 
 #include "codegen/cpu/Dot.h"
+#include "codegen/cpu/Indices.h"
 #include "codegen/cpu/VectorAccess.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -18,45 +19,31 @@ namespace moe::cpu {
 
 namespace {
 
-class TileEmitter {
+class TileEmitter : IndexBuilder {
 public:
-  TileEmitter(const PackedLayout &layout, Value a, ValueRange rows, Value view,
-              ValueRange panels)
-      : layout(layout), a(a), rows(rows), view(view), panels(panels),
-        family(chooseFamily(layout, a.getType())) {}
+  TileEmitter(OpBuilder &builder, Location loc, const PackedLayout &layout,
+              Value a, ValueRange rows, Value view, ValueRange panels)
+      : IndexBuilder{builder, loc}, layout(layout), a(a), rows(rows),
+        view(view), panels(panels), family(chooseFamily(layout, a.getType())) {}
 
   using Sums = SmallVector<Value>;
 
-  Sums emit(OpBuilder &builder, Location loc, const Prefetch &prefetch,
-            const KPart *part) const;
+  Sums emit(const Prefetch &prefetch, const KPart *part) const;
 
 private:
   int64_t unrolledSteps(size_t sums) const;
 
-  Value constant(OpBuilder &builder, Location loc, int64_t value) const {
-    return arith::ConstantIndexOp::create(builder, loc, value);
-  }
-  Value plus(OpBuilder &builder, Location loc, Value value, int64_t by) const {
-    if (by == 0)
-      return value;
-    return arith::AddIOp::create(builder, loc, value,
-                                 constant(builder, loc, by));
-  }
   VectorType vectorOf(int64_t lanes, Type element) const {
     return VectorType::get({lanes}, element);
   }
 
-  void emitStep(OpBuilder &builder, Location loc, Value step, bool half,
-                Sums &sums) const;
-  void emitPrefetch(OpBuilder &builder, Location loc, Value step) const;
-  Value loadWeights(OpBuilder &builder, Location loc, Value step, int64_t entry,
-                    size_t vector) const;
-  Value loadRow(OpBuilder &builder, Location loc, Value step, int64_t entry,
-                bool half, size_t row) const;
-  Value widen(OpBuilder &builder, Location loc, Value packed,
-              int64_t entry) const;
-  Value broadcastHalf(OpBuilder &builder, Location loc, Value row,
-                      Value k) const;
+  void emitStep(Value step, bool half, Sums &sums) const;
+  void emitPrefetch(Value step) const;
+  void emitPrefetchElsewhere(Value step, const Prefetch &prefetch) const;
+  Value loadWeights(Value step, int64_t entry, size_t vector) const;
+  Value loadRow(Value step, int64_t entry, bool half, size_t row) const;
+  Value widen(Value packed, int64_t entry) const;
+  Value broadcastHalf(Value row, Value k) const;
   /// Whether one instruction takes all entries of a step.
   bool isDot() const { return family != Family::Fma; }
   bool isInteger() const {
@@ -82,8 +69,7 @@ private:
 
 /// The f32 vector of one K entry in a packed vector: of bf16 pairs entry 0 is
 /// the low half, shifted up, and entry 1 the high half, masked.
-Value TileEmitter::widen(OpBuilder &builder, Location loc, Value packed,
-                         int64_t entry) const {
+Value TileEmitter::widen(Value packed, int64_t entry) const {
   if (layout.pairing() == 1)
     return convertFloat(builder, loc, packed, builder.getF32Type());
   VectorType bits = vectorOf(layout.level.lanes, builder.getI32Type());
@@ -105,8 +91,7 @@ Value TileEmitter::widen(OpBuilder &builder, Location loc, Value packed,
 
 /// The bf16 entry k of a row and zero in every lane of 32 bits, since k + 1
 /// lies beyond the row.
-Value TileEmitter::broadcastHalf(OpBuilder &builder, Location loc, Value row,
-                                 Value k) const {
+Value TileEmitter::broadcastHalf(Value row, Value k) const {
   int64_t lanes = layout.level.lanes;
   Type i32 = builder.getI32Type();
   Value entry = memref::LoadOp::create(builder, loc, a, ValueRange{row, k});
@@ -121,15 +106,13 @@ Value TileEmitter::broadcastHalf(OpBuilder &builder, Location loc, Value row,
 
 /// One vector of weights of one entry of a step: f32, or pairs. `vector` counts
 /// all panels' vectors.
-Value TileEmitter::loadWeights(OpBuilder &builder, Location loc, Value step,
-                               int64_t entry, size_t vector) const {
+Value TileEmitter::loadWeights(Value step, int64_t entry, size_t vector) const {
   VectorType packedType =
       vectorOf(layout.level.lanes * layout.pairing(), layout.element);
   Value packed = vector::LoadOp::create(
       builder, loc, packedType, view,
       ValueRange{panels[vector / layout.vectors()], step,
-                 constant(builder, loc, vector % layout.vectors()),
-                 constant(builder, loc, 0)});
+                 constant(vector % layout.vectors()), constant(0)});
   if (family == Family::Int16Dot)
     return arith::ExtSIOp::create(
         builder, loc,
@@ -137,23 +120,20 @@ Value TileEmitter::loadWeights(OpBuilder &builder, Location loc, Value step,
         packed);
   if (isDot())
     return packed;
-  return widen(builder, loc, packed, entry);
+  return widen(packed, entry);
 }
 
 /// One entry of one row, or a pair of them, broadcast to a vector.
-Value TileEmitter::loadRow(OpBuilder &builder, Location loc, Value step,
-                           int64_t entry, bool half, size_t row) const {
-  Value k = step;
-  if (layout.pairing() != 1)
-    k = arith::MulIOp::create(builder, loc, step,
-                              constant(builder, loc, layout.pairing()));
+Value TileEmitter::loadRow(Value step, int64_t entry, bool half,
+                           size_t row) const {
+  Value k = mul(step, layout.pairing());
   if (isDot())
-    return half ? broadcastHalf(builder, loc, rows[row], k)
+    return half ? broadcastHalf(rows[row], k)
                 : broadcastEntries(builder, loc, a, rows[row], k,
                                    layout.level.lanes);
   Type f32 = builder.getF32Type();
-  Value value = memref::LoadOp::create(
-      builder, loc, a, ValueRange{rows[row], plus(builder, loc, k, entry)});
+  Value value = memref::LoadOp::create(builder, loc, a,
+                                       ValueRange{rows[row], add(k, entry)});
   return vector::BroadcastOp::create(builder, loc,
                                      vectorOf(layout.level.lanes, f32),
                                      convertFloat(builder, loc, value, f32));
@@ -161,38 +141,33 @@ Value TileEmitter::loadRow(OpBuilder &builder, Location loc, Value step,
 
 /// Asks for the cache lines of the weights some steps ahead. Beyond the end of
 /// a panel the next one begins; a prefetch beyond the buffer does nothing.
-void TileEmitter::emitPrefetch(OpBuilder &builder, Location loc,
-                               Value step) const {
+void TileEmitter::emitPrefetch(Value step) const {
   constexpr int64_t kLine = 64;
   int64_t vectorBytes = layout.level.lanes * layout.pairing() *
                         layout.element.getIntOrFloatBitWidth() / 8;
   int64_t steps = layout.level.prefetchBytes / (vectorBytes * layout.vectors());
   if (steps == 0)
     return;
-  Value ahead = plus(builder, loc, step, steps);
+  Value ahead = add(step, steps);
   for (Value panel : panels)
     for (int64_t v = 0; v < layout.vectors(); ++v)
       if (v * vectorBytes % kLine == 0)
-        memref::PrefetchOp::create(builder, loc, view,
-                                   ValueRange{panel, ahead,
-                                              constant(builder, loc, v),
-                                              constant(builder, loc, 0)},
-                                   /*isWrite=*/false, /*localityHint=*/3,
-                                   /*isDataCache=*/true);
+        memref::PrefetchOp::create(
+            builder, loc, view,
+            ValueRange{panel, ahead, constant(v), constant(0)},
+            /*isWrite=*/false, /*localityHint=*/3,
+            /*isDataCache=*/true);
 }
 
-static void emitPrefetchElsewhere(OpBuilder &builder, Location loc, Value step,
-                                  const Prefetch &prefetch) {
-  Value at = arith::AddIOp::create(
-      builder, loc, prefetch.begin,
-      arith::MulIOp::create(builder, loc, step, prefetch.perStep));
+void TileEmitter::emitPrefetchElsewhere(Value step,
+                                        const Prefetch &prefetch) const {
+  Value at = add(prefetch.begin, mul(step, prefetch.perStep));
   memref::PrefetchOp::create(builder, loc, prefetch.packed, at,
                              /*isWrite=*/false, /*localityHint=*/2,
                              /*isDataCache=*/true);
 }
 
-void TileEmitter::emitStep(OpBuilder &builder, Location loc, Value step,
-                           bool half, Sums &sums) const {
+void TileEmitter::emitStep(Value step, bool half, Sums &sums) const {
   int64_t entries = isDot() || half ? 1 : layout.pairing();
   size_t vectors = panels.size() * layout.vectors();
   for (int64_t entry = 0; entry < entries; ++entry) {
@@ -207,17 +182,17 @@ void TileEmitter::emitStep(OpBuilder &builder, Location loc, Value step,
     SmallVector<Value> kept;
     if (rows.size() < vectors) {
       for (size_t row = 0; row < rows.size(); ++row)
-        kept.push_back(loadRow(builder, loc, step, entry, half, row));
+        kept.push_back(loadRow(step, entry, half, row));
       for (size_t vector = 0; vector < vectors; ++vector) {
-        Value weights = loadWeights(builder, loc, step, entry, vector);
+        Value weights = loadWeights(step, entry, vector);
         for (size_t row = 0; row < rows.size(); ++row)
           accumulate(row, kept[row], vector, weights);
       }
     } else {
       for (size_t vector = 0; vector < vectors; ++vector)
-        kept.push_back(loadWeights(builder, loc, step, entry, vector));
+        kept.push_back(loadWeights(step, entry, vector));
       for (size_t row = 0; row < rows.size(); ++row) {
-        Value value = loadRow(builder, loc, step, entry, half, row);
+        Value value = loadRow(step, entry, half, row);
         for (size_t vector = 0; vector < vectors; ++vector)
           accumulate(row, value, vector, kept[vector]);
       }
@@ -235,8 +210,7 @@ int64_t TileEmitter::unrolledSteps(size_t sums) const {
 }
 
 /// All steps from zero sums, or those of a part.
-TileEmitter::Sums TileEmitter::emit(OpBuilder &builder, Location loc,
-                                    const Prefetch &prefetch,
+TileEmitter::Sums TileEmitter::emit(const Prefetch &prefetch,
                                     const KPart *part) const {
   VectorType sumType =
       vectorOf(layout.level.lanes, isInteger() ? Type(builder.getI32Type())
@@ -255,54 +229,47 @@ TileEmitter::Sums TileEmitter::emit(OpBuilder &builder, Location loc,
   int64_t looped = wholeSteps / unroll * unroll;
   assert(kPartUnit / layout.pairing() % unroll == 0 &&
          "parts begin between bodies of the loop");
-  Value first = constant(builder, loc, 0);
-  Value last = constant(builder, loc, looped);
+  Value first = constant(0);
+  Value last = constant(looped);
   if (part) {
-    Value pairing = constant(builder, loc, layout.pairing());
-    first = arith::DivUIOp::create(builder, loc, part->begin, pairing);
-    last = arith::MinUIOp::create(
-        builder, loc, last,
-        arith::DivUIOp::create(builder, loc, part->end, pairing));
+    Value pairing = constant(layout.pairing());
+    first = div(part->begin, pairing);
+    last = arith::MinUIOp::create(builder, loc, last, div(part->end, pairing));
   }
   if (looped > 0) {
     auto loop = scf::ForOp::create(
-        builder, loc, first, last, constant(builder, loc, unroll), sums,
-        [&](OpBuilder &body, Location loc, Value step, ValueRange carried) {
+        builder, loc, first, last, constant(unroll), sums,
+        [&](OpBuilder &, Location, Value step, ValueRange carried) {
           Sums inner(carried);
           if (prefetch.begin)
-            emitPrefetchElsewhere(body, loc, step, prefetch);
+            emitPrefetchElsewhere(step, prefetch);
           for (int64_t u = 0; u < unroll; ++u) {
-            Value unrolled = plus(body, loc, step, u);
+            Value unrolled = add(step, u);
             if (prefetch.stream)
-              emitPrefetch(body, loc, unrolled);
-            emitStep(body, loc, unrolled, false, inner);
+              emitPrefetch(unrolled);
+            emitStep(unrolled, false, inner);
           }
-          scf::YieldOp::create(body, loc, inner);
+          scf::YieldOp::create(builder, loc, inner);
         });
     sums.assign(loop.result_begin(), loop.result_end());
   }
-  auto emitRest = [&](OpBuilder &builder, Sums &sums) {
+  auto emitRest = [&](Sums &sums) {
     for (int64_t step = looped; step < steps; ++step)
-      emitStep(builder, loc, constant(builder, loc, step), step >= wholeSteps,
-               sums);
+      emitStep(constant(step), step >= wholeSteps, sums);
   };
   if (!part || looped == steps) {
-    emitRest(builder, sums);
+    emitRest(sums);
     return sums;
   }
-  Value isLast =
-      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge, part->end,
-                            constant(builder, loc, layout.inputs));
+  Value isLast = is(Compare::uge, part->end, layout.inputs);
   auto rest = scf::IfOp::create(
       builder, loc, isLast,
-      [&](OpBuilder &body, Location loc) {
+      [&](OpBuilder &, Location) {
         Sums inner(sums);
-        emitRest(body, inner);
-        scf::YieldOp::create(body, loc, inner);
+        emitRest(inner);
+        scf::YieldOp::create(builder, loc, inner);
       },
-      [&](OpBuilder &body, Location loc) {
-        scf::YieldOp::create(body, loc, sums);
-      });
+      [&](OpBuilder &, Location) { scf::YieldOp::create(builder, loc, sums); });
   return Sums(rest.getResults());
 }
 
@@ -310,8 +277,8 @@ SmallVector<Value> emitTileSums(OpBuilder &builder, Location loc,
                                 const PackedLayout &layout, Value a,
                                 ValueRange rows, Value view, ValueRange panels,
                                 const Prefetch &prefetch, const KPart *part) {
-  return TileEmitter(layout, a, rows, view, panels)
-      .emit(builder, loc, prefetch, part);
+  return TileEmitter(builder, loc, layout, a, rows, view, panels)
+      .emit(prefetch, part);
 }
 
 } // namespace moe::cpu

@@ -8,8 +8,6 @@
 #include "codegen/cpu/VectorAccess.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include <bit>
@@ -20,11 +18,11 @@ namespace moe::cpu {
 
 namespace {
 
-class GroupUnpacker {
+class GroupUnpacker : IndexBuilder {
 public:
   GroupUnpacker(OpBuilder &builder, Location loc, const PackedLayout &layout,
                 Value packed, Value view)
-      : builder(builder), loc(loc), layout(layout), packed(packed), view(view),
+      : IndexBuilder{builder, loc}, layout(layout), packed(packed), view(view),
         lanes(layout.level.lanes),
         floats(VectorType::get({lanes}, builder.getF32Type())),
         integers(floats.clone(builder.getI32Type())) {}
@@ -34,12 +32,6 @@ public:
   void emit(Value start, int64_t vector, Value step);
 
 private:
-  Value constant(int64_t value) {
-    return arith::ConstantIndexOp::create(builder, loc, value);
-  }
-  Value plus(Value value, int64_t by) {
-    return arith::AddIOp::create(builder, loc, value, constant(by));
-  }
   Value splat(VectorType type, int64_t value) {
     return arith::ConstantOp::create(
         builder, loc,
@@ -52,8 +44,6 @@ private:
   Value weight(Value words, int64_t shift);
   Value pair(Value first, Value second);
 
-  OpBuilder &builder;
-  Location loc;
   const PackedLayout &layout;
   Value packed, view;
   const int64_t lanes;
@@ -101,12 +91,11 @@ void GroupUnpacker::emit(Value start, int64_t vector, Value step) {
   constexpr int64_t kHalf = PackedLayout::kGroup / 2;
   int64_t pairing = layout.pairing();
   assert(pairing == 4 && "levels with tiles have dot products of four bytes");
-  PackedGroup group{layout, packed, start, vector};
-  scales = group.scales(builder, loc);
+  PackedGroup group{*this, layout, packed, start, vector};
+  scales = group.scales();
   Value zero = splat(integers, 8);
   if (layout.hasZeroPoints())
-    zero = arith::ExtUIOp::create(builder, loc, integers,
-                                  group.zeroPoints(builder, loc));
+    zero = arith::ExtUIOp::create(builder, loc, integers, group.zeroPoints());
   zero = arith::AddIOp::create(builder, loc, zero, splat(integers, 128));
   least = arith::NegFOp::create(
       builder, loc,
@@ -114,15 +103,15 @@ void GroupUnpacker::emit(Value start, int64_t vector, Value step) {
                             arith::SIToFPOp::create(builder, loc, floats, zero),
                             scales));
   for (int64_t k = 0; k < kHalf; k += pairing) {
-    Value words = vector::BitCastOp::create(builder, loc, integers,
-                                            group.entries(builder, loc, k));
+    Value words =
+        vector::BitCastOp::create(builder, loc, integers, group.entries(k));
     for (int64_t half : {0, 1})
       for (int64_t i = 0; i < pairing; i += 2) {
         Value both = pair(weight(words, 8 * i + 4 * half),
                           weight(words, 8 * (i + 1) + 4 * half));
         vector::StoreOp::create(
             builder, loc, both, view,
-            ValueRange{constant(0), plus(step, (half * kHalf + k + i) / 2),
+            ValueRange{constant(0), add(step, (half * kHalf + k + i) / 2),
                        constant(vector), constant(0)});
       }
   }
@@ -133,24 +122,15 @@ void emitUnpackPanel(OpBuilder &builder, Location loc,
                      Value begin, Value end, Value view) {
   constexpr int64_t kSteps = PackedLayout::kTileSteps;
   static_assert(PackedLayout::kGroup == 2 * kSteps);
-  auto constant = [&](int64_t value) -> Value {
-    return arith::ConstantIndexOp::create(builder, loc, value);
-  };
-  auto mul = [&](Value a, int64_t b) -> Value {
-    return arith::MulIOp::create(builder, loc, a, constant(b));
-  };
-  auto loop = scf::ForOp::create(builder, loc, begin, end, constant(kSteps));
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(loop.getBody());
-  Value step = loop.getInductionVar();
-  Value group = arith::DivUIOp::create(builder, loc, step, constant(kSteps));
-  Value start =
-      arith::AddIOp::create(builder, loc, mul(panel, layout.panelBytes()),
-                            mul(group, layout.groupBytes()));
-  Value to = arith::SubIOp::create(builder, loc, step, begin);
-  GroupUnpacker unpacker(builder, loc, layout, packed, view);
-  for (int64_t vector = 0; vector < layout.vectors(); ++vector)
-    unpacker.emit(start, vector, to);
+  IndexBuilder b{builder, loc};
+  b.loop(begin, end, kSteps, [&](Value step) {
+    Value start = b.add(b.mul(panel, layout.panelBytes()),
+                        b.mul(b.div(step, kSteps), layout.groupBytes()));
+    Value to = b.sub(step, begin);
+    GroupUnpacker unpacker(builder, loc, layout, packed, view);
+    for (int64_t vector = 0; vector < layout.vectors(); ++vector)
+      unpacker.emit(start, vector, to);
+  });
 }
 
 } // namespace moe::cpu

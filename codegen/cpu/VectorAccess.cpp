@@ -3,6 +3,8 @@
 
 #include "codegen/cpu/VectorAccess.h"
 
+#include "codegen/cpu/Indices.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -26,10 +28,7 @@ static void forEachPiece(int64_t lanes, int64_t width,
 static SmallVector<Value> advanceLast(OpBuilder &builder, Location loc,
                                       ValueRange indices, int64_t by) {
   SmallVector<Value> result(indices);
-  if (by != 0)
-    result.back() =
-        arith::AddIOp::create(builder, loc, result.back(),
-                              arith::ConstantIndexOp::create(builder, loc, by));
+  result.back() = IndexBuilder{builder, loc}.add(result.back(), by);
   return result;
 }
 
