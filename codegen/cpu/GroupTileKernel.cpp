@@ -8,6 +8,7 @@
 #include "codegen/cpu/VectorAccess.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -25,7 +26,7 @@ public:
         packed(packed), panels(panels), lanes(layout.level.lanes),
         pairing(layout.pairing()) {}
 
-  SmallVector<Value> emit(const KPart *part);
+  SmallVector<Value> emit(const Prefetch &prefetch, const KPart *part);
 
 private:
   VectorType vectorOf(int64_t count, Type element) {
@@ -33,7 +34,8 @@ private:
   }
   std::pair<Value, Value> unpack(Value bytes, Value zeroPoints);
   void emitVector(Value start, Value k, int64_t vector,
-                  MutableArrayRef<Value> sums);
+                  MutableArrayRef<Value> sums, bool ahead);
+  void emitPrefetch(Value start, int64_t begin, int64_t end);
 
   const PackedLayout &layout;
   Value a;
@@ -74,9 +76,22 @@ std::pair<Value, Value> GroupTileEmitter::unpack(Value bytes,
           centre(vector::BitCastOp::create(builder, loc, type, shifted))};
 }
 
-/// Adds one group of one vector of columns to the sums of all rows.
+/// Asks for the cache lines that begin in bytes [begin, end) of the group at
+/// `start`, so far ahead that they arrive in time.
+void GroupTileEmitter::emitPrefetch(Value start, int64_t begin, int64_t end) {
+  constexpr int64_t kLine = 64;
+  for (int64_t line = llvm::divideCeil(begin, kLine) * kLine; line < end;
+       line += kLine)
+    memref::PrefetchOp::create(builder, loc, packed,
+                               add(start, layout.level.prefetchBytes + line),
+                               /*isWrite=*/false, layout.level.prefetchLocality,
+                               /*isDataCache=*/true);
+}
+
+/// Adds one group of one vector of columns to the sums of all rows. `ahead`:
+/// while asking for an equal share of a later group.
 void GroupTileEmitter::emitVector(Value start, Value k, int64_t vector,
-                                  MutableArrayRef<Value> sums) {
+                                  MutableArrayRef<Value> sums, bool ahead) {
   Type f32 = builder.getF32Type();
   auto integers = vectorOf(lanes, builder.getI32Type());
   int64_t half = PackedLayout::kGroup / 2, bytes = lanes * pairing;
@@ -98,6 +113,11 @@ void GroupTileEmitter::emitVector(Value start, Value k, int64_t vector,
       emitFence(builder, loc);
     else
       emitFence(builder, loc, inner);
+    if (ahead) {
+      int64_t parts = layout.vectors() * half;
+      int64_t part = vector * half + i, size = layout.groupBytes();
+      emitPrefetch(start, size * part / parts, size * (part + pairing) / parts);
+    }
     auto [low, high] = unpack(group.entries(i), zeroPoints);
     auto multiply = [&](Value from, Value weights) {
       for (auto [row, sum] : llvm::zip_equal(rows, inner))
@@ -116,7 +136,8 @@ void GroupTileEmitter::emitVector(Value start, Value k, int64_t vector,
         scales, sum);
 }
 
-SmallVector<Value> GroupTileEmitter::emit(const KPart *part) {
+SmallVector<Value> GroupTileEmitter::emit(const Prefetch &prefetch,
+                                          const KPart *part) {
   int64_t vectors = layout.vectors(), height = rows.size();
   auto type = vectorOf(lanes, builder.getF32Type());
   Value zero =
@@ -148,7 +169,8 @@ SmallVector<Value> GroupTileEmitter::emit(const KPart *part) {
             };
             for (int64_t row = 0; row < height; ++row)
               own.push_back(sums[at(row)]);
-            emitVector(add(start, offset), k, vector, own);
+            emitVector(add(start, offset), k, vector, own,
+                       prefetch.stream && layout.level.prefetchBytes > 0);
             for (int64_t row = 0; row < height; ++row)
               sums[at(row)] = own[row];
           }
@@ -157,12 +179,12 @@ SmallVector<Value> GroupTileEmitter::emit(const KPart *part) {
   return SmallVector<Value>(loop.getResults());
 }
 
-SmallVector<Value> emitGroupTileSums(OpBuilder &builder, Location loc,
-                                     const PackedLayout &layout, Value a,
-                                     ValueRange rows, Value packed,
-                                     ValueRange panels, const KPart *part) {
+SmallVector<Value>
+emitGroupTileSums(OpBuilder &builder, Location loc, const PackedLayout &layout,
+                  Value a, ValueRange rows, Value packed, ValueRange panels,
+                  const Prefetch &prefetch, const KPart *part) {
   return GroupTileEmitter(builder, loc, layout, a, rows, packed, panels)
-      .emit(part);
+      .emit(prefetch, part);
 }
 
 } // namespace moe::cpu

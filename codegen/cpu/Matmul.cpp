@@ -112,7 +112,7 @@ void BlockEmitter::emitTile(Value firstRow, int64_t rows, Value firstPanel,
   SmallVector<Value> sums =
       layout.hasGroups()
           ? emitGroupTileSums(builder, loc, layout, block.a, tokens,
-                              block.packed, packedPanels, given)
+                              block.packed, packedPanels, prefetch, given)
           : emitTileSums(builder, loc, layout, block.a, tokens, view,
                          packedPanels, prefetch, given);
   auto type = VectorType::get({layout.level.lanes}, builder.getF32Type());

@@ -16,17 +16,18 @@ static constexpr int64_t kMaxRows = 6;
 // default: these kernels are written in 512-bit vectors on purpose. CPUs with
 // AVX-512-BF16 prefetch well enough by themselves: on Zen 4 prefetch
 // instructions cost a tenth of the speed at four rows an expert. Those with AMX
-// gain a quarter by them, so without code for amx the runtime takes avx512
-// there (runtime/Cpu.cpp); a tile of 16 padded rows reads weights from memory
-// as fast there as 4 rows by dot products.
+// gain a quarter by them, most if they ask for L2 and long before (lines that
+// are on their way to L1 hold one of a few buffers), so without code for amx
+// the runtime takes avx512 there (runtime/Cpu.cpp); a tile of 16 padded rows
+// reads weights from memory as fast there as 4 rows by dot products.
 static const Level kLevels[] = {
-    {"avx2", 8, 2, 12, false, false, 4, 4096, "x86-64-v3", ""},
-    {"avxvnni", 8, 2, 12, false, true, 4, 4096, "x86-64-v3", "+avxvnni"},
-    {"avx512", 16, 4, 24, false, false, 4, 4096, "x86-64-v4",
+    {"avx2", 8, 2, 12, false, false, 4, 4096, 3, "x86-64-v3", ""},
+    {"avxvnni", 8, 2, 12, false, true, 4, 4096, 3, "x86-64-v3", "+avxvnni"},
+    {"avx512", 16, 4, 24, false, false, 4, 8192, 2, "x86-64-v4",
      "-prefer-256-bit"},
-    {"avx512bf16", 16, 4, 24, true, true, 4, 0, "x86-64-v4",
+    {"avx512bf16", 16, 4, 24, true, true, 4, 0, 0, "x86-64-v4",
      "-prefer-256-bit,+avx512bf16,+avx512vnni"},
-    {"amx", 16, 4, 24, true, true, 4, 2048, "x86-64-v4",
+    {"amx", 16, 4, 24, true, true, 4, 8192, 2, "x86-64-v4",
      "-prefer-256-bit,+avx512bf16,+avx512vnni,+amx-tile,+amx-bf16,+amx-int8",
      4},
 };

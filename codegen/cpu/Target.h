@@ -33,6 +33,8 @@ struct Level {
   /// How far ahead of their use packed weights are prefetched; tiles then ask
   /// for the next panel, too. 0: not at all.
   int64_t prefetchBytes;
+  /// memref.prefetch's hint for that: 3 is L1, 2 is L2.
+  unsigned prefetchLocality;
   /// llvm::TargetMachine's cpu and features.
   llvm::StringRef cpu;
   llvm::StringRef features;

@@ -155,7 +155,7 @@ void TileEmitter::emitPrefetch(Value step) const {
         memref::PrefetchOp::create(
             builder, loc, view,
             ValueRange{panel, ahead, constant(v), constant(0)},
-            /*isWrite=*/false, /*localityHint=*/3,
+            /*isWrite=*/false, layout.level.prefetchLocality,
             /*isDataCache=*/true);
 }
 

@@ -42,7 +42,8 @@ llvm::SmallVector<mlir::Value>
 emitGroupTileSums(mlir::OpBuilder &builder, mlir::Location loc,
                   const PackedLayout &layout, mlir::Value a,
                   mlir::ValueRange rows, mlir::Value packed,
-                  mlir::ValueRange panels, const KPart *part = nullptr);
+                  mlir::ValueRange panels, const Prefetch &prefetch,
+                  const KPart *part = nullptr);
 
 } // namespace moe::cpu
 
