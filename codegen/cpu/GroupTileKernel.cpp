@@ -82,10 +82,10 @@ void GroupTileEmitter::emitPrefetch(Value start, int64_t begin, int64_t end) {
   constexpr int64_t kLine = 64;
   for (int64_t line = llvm::divideCeil(begin, kLine) * kLine; line < end;
        line += kLine)
-    memref::PrefetchOp::create(builder, loc, packed,
-                               add(start, layout.level.prefetchBytes + line),
-                               /*isWrite=*/false, layout.level.prefetchLocality,
-                               /*isDataCache=*/true);
+    memref::PrefetchOp::create(
+        builder, loc, packed, add(start, layout.level.groupsAhead.bytes + line),
+        /*isWrite=*/false, layout.level.groupsAhead.locality,
+        /*isDataCache=*/true);
 }
 
 /// Adds one group of one vector of columns to the sums of all rows. `ahead`:
@@ -170,7 +170,7 @@ SmallVector<Value> GroupTileEmitter::emit(const Prefetch &prefetch,
             for (int64_t row = 0; row < height; ++row)
               own.push_back(sums[at(row)]);
             emitVector(add(start, offset), k, vector, own,
-                       prefetch.stream && layout.level.prefetchBytes > 0);
+                       prefetch.stream && layout.level.groupsAhead.bytes > 0);
             for (int64_t row = 0; row < height; ++row)
               sums[at(row)] = own[row];
           }

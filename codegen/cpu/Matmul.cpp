@@ -331,7 +331,7 @@ void BlockEmitter::emitTiles(Value panel, Value rowBegin, Value rows,
   // While a panel is used, its tiles ask for the next one, each for a part. A
   // single tile has no time for it.
   Value perTile, perStep;
-  if (layout.level.prefetchBytes > 0) {
+  if (layout.level.ahead.bytes > 0) {
     Value several = is(Compare::ugt, tiles, 1);
     Value bytes = arith::SelectOp::create(
         builder, loc, several, constant(layout.panelBytes()), constant(0));

@@ -11,23 +11,30 @@ namespace moe::cpu {
 static constexpr int64_t kChains = 8;
 static constexpr int64_t kMaxRows = 6;
 
+// CPUs with AVX-512-BF16 prefetch well enough by themselves: on Zen 4 prefetch
+// instructions cost a tenth of the speed at four rows an expert. Those with AMX
+// gain a quarter by them, so without code for amx the runtime takes avx512
+// there (runtime/Cpu.cpp). What is asked for L1 holds one of a few buffers
+// until it comes, so on such CPUs asking for L2 and long before is 3 to 10 %
+// faster, but for bf16 and 8 bits on amx, whose tiles of 2 and 3 rows read
+// fastest.
+static constexpr Ahead kNot = {0, 0}, kNearest = {2048, 3}, kNear = {4096, 3},
+                       kFar = {8192, 2};
+
 // 16 registers hold 12 accumulators, 2 panel vectors and a broadcast; 32
 // registers hold 24, 4 and some. prefer-256-bit is what x86-64-v4 asks for by
-// default: these kernels are written in 512-bit vectors on purpose. CPUs with
-// AVX-512-BF16 prefetch well enough by themselves: on Zen 4 prefetch
-// instructions cost a tenth of the speed at four rows an expert. Those with AMX
-// gain a quarter by them, most if they ask for L2 and long before (lines that
-// are on their way to L1 hold one of a few buffers), so without code for amx
-// the runtime takes avx512 there (runtime/Cpu.cpp); a tile of 16 padded rows
-// reads weights from memory as fast there as 4 rows by dot products.
+// default: these kernels are written in 512-bit vectors on purpose. With AMX
+// a tile of 16 padded rows reads weights from memory as fast as 4 rows by dot
+// products.
 static const Level kLevels[] = {
-    {"avx2", 8, 2, 12, false, false, 4, 4096, 3, "x86-64-v3", ""},
-    {"avxvnni", 8, 2, 12, false, true, 4, 4096, 3, "x86-64-v3", "+avxvnni"},
-    {"avx512", 16, 4, 24, false, false, 4, 8192, 2, "x86-64-v4",
+    {"avx2", 8, 2, 12, false, false, 4, kNear, kNear, "x86-64-v3", ""},
+    {"avxvnni", 8, 2, 12, false, true, 4, kNear, kNear, "x86-64-v3",
+     "+avxvnni"},
+    {"avx512", 16, 4, 24, false, false, 4, kFar, kFar, "x86-64-v4",
      "-prefer-256-bit"},
-    {"avx512bf16", 16, 4, 24, true, true, 4, 0, 0, "x86-64-v4",
+    {"avx512bf16", 16, 4, 24, true, true, 4, kNot, kNot, "x86-64-v4",
      "-prefer-256-bit,+avx512bf16,+avx512vnni"},
-    {"amx", 16, 4, 24, true, true, 4, 8192, 2, "x86-64-v4",
+    {"amx", 16, 4, 24, true, true, 4, kNearest, kFar, "x86-64-v4",
      "-prefer-256-bit,+avx512bf16,+avx512vnni,+amx-tile,+amx-bf16,+amx-int8",
      4},
 };

@@ -11,6 +11,13 @@
 
 namespace moe::cpu {
 
+/// How far ahead of their use bytes are asked for (0: not at all), and
+/// memref.prefetch's hint for that: 3 is L1, 2 is L2.
+struct Ahead {
+  int64_t bytes;
+  unsigned locality;
+};
+
 /// One level of the instruction set. An artefact holds one object per level and
 /// the runtime picks the best one that the machine has.
 struct Level {
@@ -30,11 +37,9 @@ struct Level {
   bool int8Dot;
   /// Steps of the K loop that are written out in its body.
   int64_t unroll;
-  /// How far ahead of their use packed weights are prefetched; tiles then ask
-  /// for the next panel, too. 0: not at all.
-  int64_t prefetchBytes;
-  /// memref.prefetch's hint for that: 3 is L1, 2 is L2.
-  unsigned prefetchLocality;
+  /// How packed weights are prefetched, and those of 4 bits. Tiles that do so
+  /// ask for the next panel, too.
+  Ahead ahead, groupsAhead;
   /// llvm::TargetMachine's cpu and features.
   llvm::StringRef cpu;
   llvm::StringRef features;

@@ -145,7 +145,7 @@ void TileEmitter::emitPrefetch(Value step) const {
   constexpr int64_t kLine = 64;
   int64_t vectorBytes = layout.level.lanes * layout.pairing() *
                         layout.element.getIntOrFloatBitWidth() / 8;
-  int64_t steps = layout.level.prefetchBytes / (vectorBytes * layout.vectors());
+  int64_t steps = layout.level.ahead.bytes / (vectorBytes * layout.vectors());
   if (steps == 0)
     return;
   Value ahead = add(step, steps);
@@ -155,7 +155,7 @@ void TileEmitter::emitPrefetch(Value step) const {
         memref::PrefetchOp::create(
             builder, loc, view,
             ValueRange{panel, ahead, constant(v), constant(0)},
-            /*isWrite=*/false, layout.level.prefetchLocality,
+            /*isWrite=*/false, layout.level.ahead.locality,
             /*isDataCache=*/true);
 }
 
