@@ -51,9 +51,10 @@ PackedType::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
                          << ", expected at least 1";
   if (!element.isF64() && !element.isF32() && !element.isF16() &&
       !element.isBF16() && !element.isSignlessInteger(8) &&
-      !element.isSignlessInteger(4) && !element.isUnsignedInteger(4)) // (C2)
+      !element.isSignedInteger(8) && !element.isSignlessInteger(4) &&
+      !element.isUnsignedInteger(4)) // (C2)
     return emitError() << "packed weights hold " << element
-                       << ", expected f64, f32, f16, bf16, i8, i4 or ui4";
+                       << ", expected f64, f32, f16, bf16, i8, si8, i4 or ui4";
   if (weights < 1) // (C3)
     return emitError() << "packed weights need at least 1 weight, found "
                        << weights;

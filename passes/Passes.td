@@ -429,6 +429,7 @@ def QuantizeWeights : Pass<"moe-quantize-weights", "::mlir::func::FuncOp"> {
     The weight is from then on scale * entry. Weights of dense products (routers, shared experts) stay as they are.
 
     * `q8`: one scale for each output of each expert, max |w| / 127; entry = w / scale rounded to nearest even.
+    * `q8g`: one scale for each output and 32 inputs, max |w| / 127 rounded to bf16; entry = w / scale, in -127 ... 127.
     * `q4`: one scale for each output and 32 inputs, max |w| / 7 rounded to bf16; entry = w / scale, in -7 ... 7.
     * `q4z`: also a zero point for each, for weights that are not symmetric: scale = (high - low) / 15 rounded to bf16, where low = min(w, 0)
       and high = max(w, 0); z = -low / scale, in 0 ... 15; entry = w / scale, in -z ... 15 - z. A weight moves by at most 0.53 scale.
@@ -444,7 +445,7 @@ def QuantizeWeights : Pass<"moe-quantize-weights", "::mlir::func::FuncOp"> {
     Kernels quantise the rows in the same way, one scale a row. An element of the result moves by at most
     sum_k |scale * entry_k| * s / 2, where s = max |a| / 127 is the scale of its row.
   }];
-  let options = [Option<"format", "format", "std::string", "\"q8\"", "q8: 8 bits, one scale an output; q4: 4 bits, one scale for 32 inputs; q4z: and a zero point">];
+  let options = [Option<"format", "format", "std::string", "\"q8\"", "q8: 8 bits, one scale an output; q8g: one for 32 inputs; q4: 4 bits, one scale for 32 inputs; q4z: and a zero point">];
 }
 
 def HoistParams : Pass<"moe-hoist-params", "::mlir::ModuleOp"> {

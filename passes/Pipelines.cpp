@@ -95,7 +95,7 @@ void moe::registerPipelines() {
     Option<std::string> weightsFormat{
         *this, "weights-format",
         llvm::cl::desc(
-            "q8, q4, q4z: weights of experts become 8-bit or 4-bit entries")};
+            "q8, q8g, q4, q4z: weights of experts become 8- or 4-bit entries")};
   };
   PassPipelineRegistration<Options>(
       "moe-to-grouped",

@@ -31,17 +31,19 @@ public:
   using QuantizeWeightsBase::QuantizeWeightsBase;
 
   LogicalResult initialize(MLIRContext *context) override {
-    if (format != "q8" && format != "q4" && format != "q4z")
+    if (format != "q8" && format != "q8g" && format != "q4" && format != "q4z")
       return emitError(UnknownLoc::get(context))
              << "quantises weights to '" << format
-             << "', expected 'q8', 'q4' or 'q4z'";
+             << "', expected 'q8', 'q8g', 'q4' or 'q4z'";
     return success();
   }
 
   void runOnOperation() override {
-    auto entry = IntegerType::get(&getContext(), format == "q8" ? 8 : 4,
-                                  format == "q4z" ? IntegerType::Unsigned
-                                                  : IntegerType::Signless);
+    auto entry =
+        IntegerType::get(&getContext(), StringRef(format)[1] == '8' ? 8 : 4,
+                         format == "q4z"   ? IntegerType::Unsigned
+                         : format == "q8g" ? IntegerType::Signed
+                                           : IntegerType::Signless);
     getOperation().walk([&](grouped::PackOp pack) {
       bool ofExperts = llvm::all_of(pack->getUsers(), [](Operation *user) {
         auto matmul = dyn_cast<grouped::MatmulOp>(user);

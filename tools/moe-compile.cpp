@@ -180,17 +180,16 @@ int main(int argc, char **argv) {
       ->capture_default_str();
   app.add_option("--level", options.levels,
                  "instruction set levels (default: all, amx only for bf16 "
-                 "or 8-bit products, avxvnni only for q8, q4 and q4z); the "
-                 "first one for "
-                 "--emit=cpu|llvm|asm|obj")
+                 "and quantised products, avxvnni only for quantised ones); "
+                 "the first one for --emit=cpu|llvm|asm|obj")
       ->delimiter(',')
       ->check(CLI::IsMember(names));
   app.add_option(
          "--weights-format", options.weightsFormat,
-         "experts' weights: q8 as 8-bit entries, one scale an output; "
-         "q4 as 4-bit ones, one scale for 32 inputs; q4z also with a zero "
-         "point")
-      ->check(CLI::IsMember({"q8", "q4", "q4z"}));
+         "experts' weights: q8 as 8-bit entries, one scale an output; q8g with "
+         "one scale for 32 inputs; q4 as 4-bit ones, one scale for 32 inputs; "
+         "q4z also with a zero point")
+      ->check(CLI::IsMember({"q8", "q8g", "q4", "q4z"}));
   app.add_flag("--emulated", options.emulated,
                "make one --level run on every machine, slowly (for tests)")
       ->needs("--level");

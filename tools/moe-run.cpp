@@ -34,7 +34,7 @@ Usage: moe-run MODEL.so|MODEL.mlir [options]       (.mlir: compiled first, cache
   --output_max_element_count=N  elements printed of a result (1024)
   --device=cpu             where to run
   --threads=N              0: all of this machine (default)
-  --weights-format=FORMAT  q8, q4 or q4z: experts' weights of a .mlir model as 8- or 4-bit entries
+  --weights-format=FORMAT  q8, q8g, q4 or q4z: experts' weights of a .mlir model as 8- or 4-bit entries
   --l2=BYTES               L2 cache of a core, as 512K (default $MOE_L2, else what
                            the machine has)
   --nodes=N                spreads weights and threads as over N NUMA nodes (default
@@ -339,7 +339,7 @@ int main(int argc, char **argv) {
     app.add_option("--nodes", options.nodes)->check(CLI::Range(1, 64));
     app.add_option("--level", options.level);
     app.add_option("--weights-format", options.weightsFormat)
-        ->check(CLI::IsMember({"q8", "q4", "q4z"}));
+        ->check(CLI::IsMember({"q8", "q8g", "q4", "q4z"}));
     app.add_option("--threads", options.threads)->check(CLI::Range(0, 4096));
   };
   return runCommand("moe-run", help, argc, argv, options, addOptions,

@@ -1,5 +1,5 @@
-// Tiles of 4-bit weights: the integer sums of a group of 32 inputs are scaled
-// and added to f32 sums, which stay in registers.
+// Tiles of weights with scales of groups: the integer sums of a group of 32
+// inputs are scaled and added to f32 sums, which stay in registers.
 
 #include "codegen/cpu/TileKernel.h"
 
@@ -32,6 +32,14 @@ private:
   VectorType vectorOf(int64_t count, Type element) {
     return VectorType::get({count}, element);
   }
+  /// Bytes as the factors of a dot product.
+  Value factors(Value entries) {
+    if (layout.level.int8Dot)
+      return entries;
+    auto type = cast<VectorType>(entries.getType());
+    return arith::ExtSIOp::create(builder, loc,
+                                  type.clone(builder.getI16Type()), entries);
+  }
   std::pair<Value, Value> unpack(Value bytes, Value zeroPoints);
   void emitVector(Value start, Value k, int64_t vector,
                   MutableArrayRef<Value> sums, bool ahead);
@@ -62,12 +70,8 @@ std::pair<Value, Value> GroupTileEmitter::unpack(Value bytes,
   };
   auto centre = [&](Value nibbles) -> Value {
     Value low = arith::AndIOp::create(builder, loc, nibbles, splat(type, 0x0f));
-    Value entries = arith::SubIOp::create(
-        builder, loc, low, zeroPoints ? zeroPoints : splat(type, 8));
-    if (layout.level.int8Dot)
-      return entries;
-    return arith::ExtSIOp::create(builder, loc,
-                                  type.clone(builder.getI16Type()), entries);
+    return factors(arith::SubIOp::create(
+        builder, loc, low, zeroPoints ? zeroPoints : splat(type, 8)));
   };
   Value shifted = arith::ShRUIOp::create(
       builder, loc, vector::BitCastOp::create(builder, loc, wide, bytes),
@@ -94,7 +98,7 @@ void GroupTileEmitter::emitVector(Value start, Value k, int64_t vector,
                                   MutableArrayRef<Value> sums, bool ahead) {
   Type f32 = builder.getF32Type();
   auto integers = vectorOf(lanes, builder.getI32Type());
-  int64_t half = PackedLayout::kGroup / 2, bytes = lanes * pairing;
+  int64_t inputs = layout.groupEntryBytes(), bytes = lanes * pairing;
   PackedGroup group{*this, layout, packed, start, vector};
   Value none =
       arith::ConstantOp::create(builder, loc, builder.getZeroAttr(integers));
@@ -107,26 +111,32 @@ void GroupTileEmitter::emitVector(Value start, Value k, int64_t vector,
       repeat.push_back(i / pairing);
     zeroPoints = vector::ShuffleOp::create(builder, loc, each, each, repeat);
   }
-  for (int64_t i = 0; i < half; i += pairing) {
+  for (int64_t i = 0; i < inputs; i += pairing) {
     // Without order LLVM loads and unpacks the whole group first and spills.
     if (layout.level.emulated)
       emitFence(builder, loc);
     else
       emitFence(builder, loc, inner);
     if (ahead) {
-      int64_t parts = layout.vectors() * half;
-      int64_t part = vector * half + i, size = layout.groupBytes();
+      int64_t parts = layout.vectors() * inputs;
+      int64_t part = vector * inputs + i, size = layout.groupBytes();
       emitPrefetch(start, size * part / parts, size * (part + pairing) / parts);
     }
-    auto [low, high] = unpack(group.entries(i), zeroPoints);
+    Value entries = group.entries(i);
     auto multiply = [&](Value from, Value weights) {
       for (auto [row, sum] : llvm::zip_equal(rows, inner))
         sum = emitDot(
             builder, loc, layout.level, chooseFamily(layout, a.getType()), sum,
             broadcastEntries(builder, loc, a, row, from, lanes), weights);
     };
-    multiply(add(k, i), low);
-    multiply(add(k, i + half), high);
+    Value from = add(k, i);
+    if (!layout.hasNibbles()) {
+      multiply(from, factors(entries));
+      continue;
+    }
+    auto [low, high] = unpack(entries, zeroPoints);
+    multiply(from, low);
+    multiply(add(from, inputs), high);
   }
   Value scales = group.scales();
   for (auto [sum, more] : llvm::zip_equal(sums, inner))

@@ -33,8 +33,8 @@ Family chooseFamily(const PackedLayout &layout, mlir::Type a);
 /// the others in the way of their family, from the same packed weights.
 bool hasMatrixForm(const PackedLayout &layout, mlir::Type a);
 
-/// Rows of a group from which on it is: more for 4 bits, which have to be
-/// unpacked for tiles.
+/// Rows of a group from which on it is: more for weights with groups, which
+/// have to be unpacked for tiles.
 int64_t matrixRowsFrom(const PackedLayout &layout);
 
 /// Parts of K begin at multiples of this: whole groups and tiles, and whole

@@ -9,7 +9,7 @@
 namespace moe::cpu {
 
 /// The layout of the panels that tiles load: that of packed weights, or what
-/// panels of 4 bits become on their way to tiles, bf16 of the same columns.
+/// panels with groups become on their way to tiles, bf16 of the same columns.
 PackedLayout tiledLayout(const PackedLayout &layout);
 
 /// Unpacks steps [begin, end) of panel `panel` of `packed`, whose weights have

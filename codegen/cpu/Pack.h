@@ -20,7 +20,7 @@ namespace moe::cpu {
 /// weight, weight by weight, so that one pass over a row of A computes the same
 /// columns of all of them. bf16 keeps two neighbouring inputs of a column
 /// together (pairing 2). N and K are padded with zeros. Element type: f32, f16,
-/// bf16, i8 or i4. The buffer is aligned to 64 bytes.
+/// bf16, i8, i4, ui4 or si8. The buffer is aligned to 64 bytes.
 ///
 /// With matrix tiles (bf16 and i8 of the level amx) a panel is a pair of
 /// vectors, or one of each weight, and its steps fill blocks of 16: a vector of
@@ -43,6 +43,9 @@ namespace moe::cpu {
 /// ui4 has a zero point z beside each scale = (largest - smallest weight) / 15,
 /// of weights and 0: halves hold the input plus z instead of 8, and a byte z
 /// for each column follows the scales of a group.
+///
+/// si8 is i8 with groups like those of i4, scale = largest |weight| / 127:
+/// [groups][vectors][32 / pairing][lanes][pairing] entries.
 struct PackedLayout {
   int64_t experts = 0;
   int64_t outputs = 0; // N of every weight
@@ -62,11 +65,13 @@ struct PackedLayout {
   bool isQuantized() const { return element.isInteger(); }
   /// Whether matrix tiles can multiply these weights.
   bool hasTiles() const {
-    return level.matrixRows != 0 && (element.isBF16() || element.isInteger(8));
+    return level.matrixRows != 0 &&
+           (element.isBF16() || element.isSignlessInteger(8));
   }
   static constexpr int64_t kTileSteps = 16;
-  /// i4 and ui4, which have a scale for each group of inputs.
-  bool hasGroups() const { return element.isInteger(4); }
+  /// i4, ui4 and si8, which have a scale for each group of inputs.
+  bool hasGroups() const { return hasNibbles() || element.isSignedInteger(8); }
+  bool hasNibbles() const { return element.isInteger(4); }
   bool hasZeroPoints() const { return element.isUnsignedInteger(4); }
   static constexpr int64_t kGroup = 32;
   int64_t groups() const { return (inputs + kGroup - 1) / kGroup; }
@@ -77,7 +82,9 @@ struct PackedLayout {
   int64_t zeroPointsOffset() const {
     return groupScalesOffset() + 2 * columns();
   }
-  int64_t groupScalesOffset() const { return kGroup / 2 * columns(); }
+  int64_t groupScalesOffset() const { return groupEntryBytes() * columns(); }
+  /// Bytes of the entries that a group has of one column.
+  int64_t groupEntryBytes() const { return hasNibbles() ? kGroup / 2 : kGroup; }
   /// Columns of a panel, all weights together.
   int64_t columns() const { return vectors() * level.lanes; }
   /// Rows of the largest tile.

@@ -69,6 +69,10 @@ private:
   Value storeBlocks(const Column &column, Value inverse);
   void storeTrailer(const Column &column, int64_t offset, Value number);
   Value entriesOf(const Column &column, Value k, int64_t count);
+  /// Of a format with groups and without zero points.
+  double largestEntry() const {
+    return layout.hasNibbles() ? kLargestNibble : kLargestEntry;
+  }
   /// `zeroPoint`: an f32, or null for formats without.
   struct GroupScale {
     Value scale, inverse, zeroPoint;
@@ -272,7 +276,7 @@ QuantizedPacker::symmetricRangeOf(ValueRange parts) {
     most =
         most ? arith::MaximumFOp::create(builder, loc, most, largest) : largest;
   }
-  auto [scale, inverse] = groupScale(builder, loc, most);
+  auto [scale, inverse] = groupScale(builder, loc, most, largestEntry());
   return {scale, inverse, Value()};
 }
 
@@ -296,7 +300,7 @@ QuantizedPacker::GroupScale QuantizedPacker::rangeOf(ValueRange parts) {
 }
 
 /// A group of which `count` inputs exist. Returns scale * sum of its entries.
-/// Its zero point is 8, and stored only if the format has others.
+/// The zero point of 4 bits is 8, and stored only if the format has others.
 Value QuantizedPacker::emitGroup(const Column &column, Value group,
                                  int64_t count) {
   int64_t pairing = layout.pairing(), half = PackedLayout::kGroup / 2;
@@ -326,6 +330,25 @@ Value QuantizedPacker::emitGroup(const Column &column, Value group,
         builder, loc,
         DenseElementsAttr::get(blockOf(i32), builder.getI32IntegerAttr(value)));
   };
+  Value first = add(mul(column.panel, layout.panelBytes()),
+                    mul(group, layout.groupBytes()));
+  Value place = add(mul(column.vector, layout.level.lanes), column.lane);
+  /// Half a group's bytes, the first one that of input `from`.
+  auto store = [&](Value entries, int64_t from) {
+    Value bytes = arith::TruncIOp::create(
+        builder, loc, blockOf(builder.getI8Type()), entries);
+    int64_t lanes = layout.level.lanes;
+    for (int64_t i = 0; i < half; i += pairing) {
+      Value step = vector::ExtractStridedSliceOp::create(
+          builder, loc, bytes, ArrayRef<int64_t>{i}, ArrayRef<int64_t>{pairing},
+          ArrayRef<int64_t>{1});
+      vector::StoreOp::create(
+          builder, loc, step, packed,
+          add(add(first, (from + i) * lanes),
+              add(mul(column.vector, layout.groupEntryBytes() * lanes),
+                  mul(column.lane, pairing))));
+    }
+  };
   Value zeroPoint, sum, nibbles;
   if (range.zeroPoint)
     zeroPoint = arith::FPToSIOp::create(builder, loc, i32, range.zeroPoint);
@@ -333,10 +356,14 @@ Value QuantizedPacker::emitGroup(const Column &column, Value group,
     Value entries =
         range.zeroPoint
             ? quantize(builder, loc, numbers, inverses, low, high)
-            : quantize(builder, loc, numbers, inverses, kLargestNibble);
+            : quantize(builder, loc, numbers, inverses, largestEntry());
     Value part = vector::ReductionOp::create(
         builder, loc, vector::CombiningKind::ADD, entries);
     sum = sum ? arith::AddIOp::create(builder, loc, sum, part) : part;
+    if (!layout.hasNibbles()) {
+      store(entries, static_cast<int64_t>(number) * half);
+      continue;
+    }
     entries = arith::AddIOp::create(
         builder, loc, entries,
         zeroPoint
@@ -350,21 +377,8 @@ Value QuantizedPacker::emitGroup(const Column &column, Value group,
           builder, loc, nibbles,
           arith::ShLIOp::create(builder, loc, entries, splat(4)));
   }
-  Value bytes = arith::TruncIOp::create(builder, loc,
-                                        blockOf(builder.getI8Type()), nibbles);
-  Value first = add(mul(column.panel, layout.panelBytes()),
-                    mul(group, layout.groupBytes()));
-  Value place = add(mul(column.vector, layout.level.lanes), column.lane);
-  for (int64_t i = 0; i < half; i += pairing) {
-    Value step = vector::ExtractStridedSliceOp::create(
-        builder, loc, bytes, ArrayRef<int64_t>{i}, ArrayRef<int64_t>{pairing},
-        ArrayRef<int64_t>{1});
-    vector::StoreOp::create(
-        builder, loc, step, packed,
-        add(add(first, i * layout.level.lanes),
-            add(mul(column.vector, half * layout.level.lanes),
-                mul(column.lane, pairing))));
-  }
+  if (layout.hasNibbles())
+    store(nibbles, 0);
   Value narrow = convertFloat(builder, loc, scale, builder.getBF16Type());
   Value bits = vector::FromElementsOp::create(
       builder, loc, VectorType::get({1}, builder.getBF16Type()), narrow);

@@ -17,9 +17,9 @@ Value PackedGroup::bytes(int64_t offset, int64_t count) const {
 }
 
 Value PackedGroup::entries(int64_t k) const {
-  constexpr int64_t kHalf = PackedLayout::kGroup / 2;
   int64_t lanes = layout.level.lanes;
-  return bytes((vector * kHalf + k) * lanes, layout.pairing() * lanes);
+  return bytes((vector * layout.groupEntryBytes() + k) * lanes,
+               layout.pairing() * lanes);
 }
 
 Value PackedGroup::scales() const {

@@ -1,4 +1,4 @@
-// Reads groups of packed 4-bit weights, see PackedLayout.
+// Reads groups of packed weights that share a scale, see PackedLayout.
 
 #ifndef MOE_CODEGEN_CPU_PACKEDGROUP_H
 #define MOE_CODEGEN_CPU_PACKEDGROUP_H
@@ -15,8 +15,8 @@ struct PackedGroup : IndexBuilder {
   mlir::Value packed, start;
   int64_t vector;
 
-  /// Bytes whose low halves are entries of input `k` and the pairing - 1 after
-  /// it, and whose high halves are those of the inputs 16 further.
+  /// Entries of input `k` and the pairing - 1 after it; of 4 bits in the low
+  /// halves of bytes, whose high halves are those of the inputs 16 further.
   mlir::Value entries(int64_t k) const;
   /// vector<lanes x f32>
   mlir::Value scales() const;

@@ -37,7 +37,7 @@ emitTileSums(mlir::OpBuilder &builder, mlir::Location loc,
              mlir::Value view, mlir::ValueRange panels,
              const Prefetch &prefetch, const KPart *part = nullptr);
 
-/// The same for 4-bit weights, f32 sums; `packed` is memref<?xi8>.
+/// The same for weights with groups, f32 sums; `packed` is memref<?xi8>.
 llvm::SmallVector<mlir::Value>
 emitGroupTileSums(mlir::OpBuilder &builder, mlir::Location loc,
                   const PackedLayout &layout, mlir::Value a,

@@ -1,6 +1,6 @@
-// Panels of 4-bit weights as tiles of bf16: two inputs of a column side by side
-// in 32 bits, which is what tdpbf16ps wants, from the bytes that hold four of
-// them in each half.
+// Panels of weights with scales of groups as tiles of bf16: two inputs of a
+// column side by side in 32 bits, which is what tdpbf16ps wants, from the bytes
+// that hold four of them, or eight of 4 bits.
 
 #include "codegen/cpu/MatrixTiles.h"
 
@@ -41,22 +41,24 @@ private:
   Value shiftRight(Value bits, int64_t by) {
     return arith::ShRUIOp::create(builder, loc, bits, splat(integers, by));
   }
-  Value weight(Value words, int64_t shift);
+  Value nibble(Value words, int64_t shift);
+  Value byte(Value words, int64_t shift);
   Value pair(Value first, Value second);
 
   const PackedLayout &layout;
   Value packed, view;
   const int64_t lanes;
   VectorType floats, integers;
-  /// A weight is (128 + entry) * scales + least, exactly.
-  Value scales, least;
+  Value scales;
+  /// Of 4 bits: a weight is (128 + entry) * scales + least, exactly.
+  Value least;
 };
 
 } // namespace
 
 /// The weight of the half byte `shift` bits up in every lane. In the bits of
 /// the f32 128 those from 16 up count ones, so no conversion is needed.
-Value GroupUnpacker::weight(Value words, int64_t shift) {
+Value GroupUnpacker::nibble(Value words, int64_t shift) {
   constexpr int64_t kOnes = 16;
   Value there = words;
   if (shift > kOnes)
@@ -71,6 +73,17 @@ Value GroupUnpacker::weight(Value words, int64_t shift) {
   Value value = vector::FMAOp::create(
       builder, loc, arith::BitcastOp::create(builder, loc, floats, entry),
       scales, least);
+  return convertFloat(builder, loc, value, builder.getBF16Type());
+}
+
+/// The weight of the byte `shift` bits up in every lane.
+Value GroupUnpacker::byte(Value words, int64_t shift) {
+  Value entry =
+      arith::ShLIOp::create(builder, loc, words, splat(integers, 24 - shift));
+  entry = arith::ShRSIOp::create(builder, loc, entry, splat(integers, 24));
+  Value value = arith::MulFOp::create(
+      builder, loc, arith::SIToFPOp::create(builder, loc, floats, entry),
+      scales);
   return convertFloat(builder, loc, value, builder.getBF16Type());
 }
 
@@ -93,6 +106,22 @@ void GroupUnpacker::emit(Value start, int64_t vector, Value step) {
   assert(pairing == 4 && "levels with tiles have dot products of four bytes");
   PackedGroup group{*this, layout, packed, start, vector};
   scales = group.scales();
+  auto store = [&](Value first, Value second, int64_t k) {
+    vector::StoreOp::create(builder, loc, pair(first, second), view,
+                            ValueRange{constant(0), add(step, k / 2),
+                                       constant(vector), constant(0)});
+  };
+  auto wordsOf = [&](int64_t k) -> Value {
+    return vector::BitCastOp::create(builder, loc, integers, group.entries(k));
+  };
+  if (!layout.hasNibbles()) {
+    for (int64_t k = 0; k < PackedLayout::kGroup; k += pairing) {
+      Value words = wordsOf(k);
+      for (int64_t i = 0; i < pairing; i += 2)
+        store(byte(words, 8 * i), byte(words, 8 * (i + 1)), k + i);
+    }
+    return;
+  }
   Value zero = splat(integers, 8);
   if (layout.hasZeroPoints())
     zero = arith::ExtUIOp::create(builder, loc, integers, group.zeroPoints());
@@ -103,17 +132,11 @@ void GroupUnpacker::emit(Value start, int64_t vector, Value step) {
                             arith::SIToFPOp::create(builder, loc, floats, zero),
                             scales));
   for (int64_t k = 0; k < kHalf; k += pairing) {
-    Value words =
-        vector::BitCastOp::create(builder, loc, integers, group.entries(k));
+    Value words = wordsOf(k);
     for (int64_t half : {0, 1})
-      for (int64_t i = 0; i < pairing; i += 2) {
-        Value both = pair(weight(words, 8 * i + 4 * half),
-                          weight(words, 8 * (i + 1) + 4 * half));
-        vector::StoreOp::create(
-            builder, loc, both, view,
-            ValueRange{constant(0), add(step, (half * kHalf + k + i) / 2),
-                       constant(vector), constant(0)});
-      }
+      for (int64_t i = 0; i < pairing; i += 2)
+        store(nibble(words, 8 * i + 4 * half),
+              nibble(words, 8 * (i + 1) + 4 * half), half * kHalf + k + i);
   }
 }
 

@@ -85,16 +85,16 @@ static void plan(PlanOp op, Frame &frame) {
   frame.set(op.getRows(), Tensor(ids.shape, std::move(rows)));
 }
 
-/// What is left of weights that share a scale: entries of 8 bits with an f32
-/// scale, or of 4 bits with a scale of type `narrow` (bf16).
+/// What is left of weights that share a scale of type `narrow` (null: f32):
+/// entries from -most to most.
 static void roundToEntries(llvm::MutableArrayRef<double> weights,
-                           FloatType narrow) {
+                           FloatType narrow, float most) {
   float largest = 0;
   for (double weight : weights)
     largest = std::isnan(weight) || std::isnan(largest)
                   ? NAN
                   : std::max(largest, std::abs(static_cast<float>(weight)));
-  float most = narrow ? 7 : 127, scale = largest / most;
+  float scale = largest / most;
   float inverse = largest > 0 ? most / largest : 0;
   if (narrow) {
     scale = static_cast<float>(roundTo(narrow, static_cast<double>(scale)));
@@ -128,13 +128,14 @@ static void roundAroundZeroPoint(llvm::MutableArrayRef<double> weights,
 }
 
 /// Weights [groups, outputs, inputs] with a scale for each output (i8), or for
-/// each output and 32 inputs (i4), and a zero point (ui4). Computed in f32, as
-/// when weights are loaded.
+/// each output and 32 inputs (si8, i4), and a zero point (ui4). Computed in
+/// f32, as when weights are loaded.
 static void quantize(Tensor &weight, Type entry) {
-  bool narrow = entry.isInteger(4);
-  int64_t inputs = weight.shape[2], step = narrow ? 32 : inputs;
+  bool grouped = !entry.isSignlessInteger(8);
+  int64_t inputs = weight.shape[2], step = grouped ? 32 : inputs;
   FloatType scales =
-      narrow ? BFloat16Type::get(entry.getContext()) : FloatType();
+      grouped ? BFloat16Type::get(entry.getContext()) : FloatType();
+  float most = entry.isInteger(4) ? 7 : 127;
   llvm::MutableArrayRef<double> all = weight.floats();
   for (size_t row = 0; row < all.size(); row += inputs)
     for (int64_t k = 0; k < inputs; k += step) {
@@ -142,7 +143,7 @@ static void quantize(Tensor &weight, Type entry) {
       if (entry.isUnsignedInteger())
         roundAroundZeroPoint(group, scales);
       else
-        roundToEntries(group, scales);
+        roundToEntries(group, scales, most);
     }
 }
 

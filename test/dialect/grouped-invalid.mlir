@@ -20,7 +20,7 @@ func.func private @type(!grouped.packed<?x256x128xbf16, 1>)
 // -----
 
 // !grouped.packed (C2)
-// expected-error @below {{packed weights hold 'i16', expected f64, f32, f16, bf16, i8, i4 or ui4}}
+// expected-error @below {{packed weights hold 'i16', expected f64, f32, f16, bf16, i8, si8, i4 or ui4}}
 func.func private @type(!grouped.packed<8x256x128xi16, 1>)
 
 // -----

@@ -1,8 +1,9 @@
 // RUN: moe-opt --moe-quantize-weights %s | FileCheck %s
 // RUN: moe-opt --moe-quantize-weights=format=q4 %s | FileCheck %s --check-prefix=CHECK-Q4
 // RUN: moe-opt --moe-quantize-weights=format=q4z %s | FileCheck %s --check-prefix=CHECK-Q4Z
+// RUN: moe-opt --moe-quantize-weights=format=q8g %s | FileCheck %s --check-prefix=CHECK-Q8G
 // RUN: not moe-opt --moe-quantize-weights=format=q3 %s 2>&1 | FileCheck %s --check-prefix=CHECK-FORMAT
-// CHECK-FORMAT: error: quantises weights to 'q3', expected 'q8', 'q4' or 'q4z'
+// CHECK-FORMAT: error: quantises weights to 'q3', expected 'q8', 'q8g', 'q4' or 'q4z'
 !x = tensor<?x6xf32>
 !p = !grouped.packed<5x6x6xf32, 2>
 !q = !grouped.packed<1x6x6xbf16, 1>
@@ -12,6 +13,7 @@
 // CHECK:         %[[P:.*]] = grouped.pack {{.*}} -> !grouped.packed<5x6x6xi8, 2>
 // CHECK-Q4:      grouped.pack {{.*}} -> !grouped.packed<5x6x6xi4, 2>
 // CHECK-Q4Z:     grouped.pack {{.*}} -> !grouped.packed<5x6x6xui4, 2>
+// CHECK-Q8G:     grouped.pack {{.*}} -> !grouped.packed<5x6x6xsi8, 2>
 // CHECK:         grouped.matmul {{.*}} weights %[[P]] : (tensor<?x6xf32>, tensor<6xi32>, !grouped.packed<5x6x6xi8, 2>)
 func.func @experts(%x: !x, %offsets: tensor<6xi32>, %a: tensor<5x6x6xf32> {moe.param = "a"}, %b: tensor<5x6x6xf32> {moe.param = "b"}) -> !x {
   %p = grouped.pack %a, %b : tensor<5x6x6xf32>, tensor<5x6x6xf32> -> !p

@@ -35,6 +35,8 @@ Type typeOf(StringRef name) {
     return builder.getF32Type();
   if (name == "ui4")
     return builder.getIntegerType(4, /*isSigned=*/false);
+  if (name == "si8")
+    return builder.getIntegerType(8, /*isSigned=*/true);
   if (name.starts_with("i"))
     return builder.getIntegerType(name == "i8" ? 8 : 4);
   return name == "f16" ? Type(builder.getF16Type())
@@ -145,7 +147,7 @@ CompiledCase::CompiledCase(const cpu::Level &level, const Case &test)
 
 void CompiledCase::quantizeWeights(double *weights) const {
   int64_t step = layout.hasGroups() ? layout.kGroup : test.inputs;
-  float most = layout.hasGroups() ? 7 : 127;
+  float most = layout.hasNibbles() ? 7 : 127;
   for (int64_t first = 0; first < test.inputs; first += step) {
     int64_t end = std::min(first + step, test.inputs);
     float largest = 0, low = -most, high = most, smallest = 0;
@@ -397,9 +399,9 @@ TEST_P(MatmulTest, LongSums) {
 // Sums that are put aside between parts of K: every family, a last part that is
 // whole, odd and short, every height of tiles, and more rows than are kept.
 TEST_P(MatmulTest, PartsOfK) {
-  for (const char *type : {"f32", "bf16", "i8", "i4"})
+  for (const char *type : {"f32", "bf16", "i8", "si8", "i4"})
     for (int64_t inputs : {193, 288, 291}) {
-      bool isInteger = type[0] == 'i';
+      bool isInteger = StringRef(type).contains('i');
       if (isInteger != (inputs == 291) || (!isInteger && !isNewCode(type)))
         continue;
       SCOPED_TRACE(testing::Message() << type << ", K " << inputs);
@@ -414,8 +416,9 @@ TEST_P(MatmulTest, PartsOfK) {
 
 // Every number of rows, tails of N, K and groups, both layouts.
 TEST_P(MatmulTest, QuantizedWeights) {
-  for (const char *format : {"i8", "i4", "ui4"}) {
-    if (format[1] != '8' && GetParam().matrixRows != 0)
+  for (StringRef format : {"i8", "si8", "i4", "ui4"}) {
+    bool grouped = format != "i8";
+    if (grouped && GetParam().matrixRows != 0)
       continue; // the code of avx512bf16
     int64_t turn = 0;
     for (auto [outputs, inputs] : {std::pair<int64_t, int64_t>(150, 37),
@@ -423,17 +426,17 @@ TEST_P(MatmulTest, QuantizedWeights) {
                                    {31, 16},
                                    {64, 64},
                                    {67, 51}}) {
-      bool zeroPoints = StringRef(format) == "ui4";
-      if ((format[1] != '8' && (turn == 1 || turn == 2)) ||
-          (zeroPoints && turn != 0 && turn != 4)) {
+      bool both = format == "i4"; // others have a part of its code
+      if (grouped && (turn == 1 || turn == 2 || (turn == 3 && !both))) {
         ++turn; // slow to compile, and nothing of its own
         continue;
       }
       SCOPED_TRACE(testing::Message()
-                   << format << ", N " << outputs << ", K " << inputs);
-      CompiledCase compiled(GetParam(), {2, outputs, inputs, 1 + turn % 3,
-                                         format, turn % 2 ? "bf16" : "f32",
-                                         format, turn % 2 == 1, turn != 1, 0});
+                   << format.data() << ", N " << outputs << ", K " << inputs);
+      CompiledCase compiled(GetParam(),
+                            {2, outputs, inputs, 1 + turn % 3, format.data(),
+                             turn % 2 ? "bf16" : "f32", format.data(),
+                             turn % 2 == 1, turn != 1, 0});
       for (int64_t rows = 0; rows <= (turn == 0 ? 14 : 5); ++rows)
         compiled.check(17, 3, 3 + rows, turn == 2 ? 1 : 100);
       ++turn;
@@ -442,8 +445,8 @@ TEST_P(MatmulTest, QuantizedWeights) {
 }
 
 TEST_P(MatmulTest, LongQuantizedSums) {
-  for (const char *format : {"i8", "i4"}) {
-    if (format[1] != '8' && GetParam().matrixRows != 0)
+  for (const char *format : {"i8", "si8", "i4"}) {
+    if (StringRef(format) != "i8" && GetParam().matrixRows != 0)
       continue;
     CompiledCase compiled(
         GetParam(), {1, 64, 4099, 2, format, "bf16", format, false, true, 0});
@@ -493,7 +496,7 @@ TEST_P(MatmulTest, MatrixTiles) {
     }
   }
   // Unpacked for tiles; parts of K; zero points, tails of N, K and groups.
-  for (const char *type : {"i4", "ui4"})
+  for (const char *type : {"i4", "ui4", "si8"})
     for (bool parts : {false, true}) {
       SCOPED_TRACE(testing::Message() << type << (parts ? " in parts" : ""));
       CompiledCase compiled(GetParam(),

@@ -34,7 +34,10 @@
 // RUN: moe-opt %s --moe-to-grouped=weights-format=q8 -o %t.q8.mlir
 // RUN: moe-compile %s --level=amx --emulated --weights-format=q8 -o %t.q8.so
 // RUN: env REFERENCE=%t.q8.mlir LEVELS=avx2 %{amx} %{python} %S/Inputs/agree.py %s %t.q8.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 -- --expected_atol=0.5 --expected_rtol=0.02
-// 4 bits, with and without zero points: from 24 rows on they are unpacked for tiles.
+// Weights with groups, of 8 and of 4 bits, with and without zero points: from 24 rows on they are unpacked for tiles.
+// RUN: moe-opt %s --moe-to-grouped=weights-format=q8g -o %t.q8g.mlir
+// RUN: moe-compile %s --level=amx --emulated --weights-format=q8g -o %t.q8g.so
+// RUN: env REFERENCE=%t.q8g.mlir LEVELS=avx2 %{amx} %{python} %S/Inputs/agree.py %s %t.q8g.so experts:67 one:33 tails:13,67 -- --expected_atol=0.5 --expected_rtol=0.02
 // RUN: moe-opt %s --moe-to-grouped=weights-format=q4 -o %t.q4.mlir
 // RUN: moe-compile %s --level=amx --emulated --weights-format=q4 -o %t.q4.so
 // RUN: env REFERENCE=%t.q4.mlir LEVELS=avx2 %{amx} %{python} %S/Inputs/agree.py %s %t.q4.so experts:3,67 one:33 -- --expected_atol=0.5 --expected_rtol=0.02

@@ -5,6 +5,10 @@
 // RUN: moe-compile %s --weights-format=q8 -o %t.so
 // RUN: env REFERENCE=%t.mlir LEVELS=%{levels} %{python} %S/Inputs/agree.py %s %t.so exact:0,1,19 narrow:1,19 -- --expected_atol=1e-4 --expected_rtol=1e-5
 // RUN: env REFERENCE=%t.mlir LEVELS=%{levels} %{python} %S/Inputs/agree.py %s %t.so bounded:33 -- --expected_atol=0.35 --expected_rtol=0
+// RUN: moe-opt %s --moe-to-grouped=weights-format=q8g -o %t.q8g.mlir
+// RUN: moe-compile %s --weights-format=q8g -o %t.q8g.so
+// RUN: env REFERENCE=%t.q8g.mlir LEVELS=%{levels} %{python} %S/Inputs/agree.py %s %t.q8g.so exact:0,1,19 narrow:1,19 -- --expected_atol=1e-4 --expected_rtol=1e-5
+// RUN: env REFERENCE=%t.q8g.mlir LEVELS=%{levels} %{python} %S/Inputs/agree.py %s %t.q8g.so bounded:33 -- --expected_atol=0.35 --expected_rtol=0
 // RUN: moe-opt %s --moe-to-grouped=weights-format=q4 -o %t.q4.mlir
 // RUN: moe-compile %s --weights-format=q4 -o %t.q4.so
 // RUN: env REFERENCE=%t.q4.mlir LEVELS=%{levels} %{python} %S/Inputs/agree.py %s %t.q4.so exact:0,1,19 narrow:1,19 -- --expected_atol=1e-4 --expected_rtol=1e-5

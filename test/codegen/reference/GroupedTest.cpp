@@ -110,6 +110,29 @@ TEST(Pack, ZeroPoints) {
   EXPECT_TRUE(std::isnan(broken[0]) && std::isnan(broken[1]));
 }
 
+TEST(Pack, GroupsOf8Bits) {
+  // Scales 1 and 0.5: of inputs 0 to 31, and of the rest.
+  Numbers weights(35, 2.6);
+  weights[0] = -127;
+  weights[32] = 63.5;
+  Numbers wanted(35, 3);
+  wanted[0] = -127;
+  wanted[32] = 63.5;
+  wanted[33] = wanted[34] = 2.5;
+  EXPECT_EQ(packedAs("si8", weights), wanted);
+  EXPECT_EQ(packedAs("si8", {0, 0}), Numbers({0, 0}));
+  Numbers broken = packedAs("si8", {1, nan});
+  EXPECT_TRUE(std::isnan(broken[0]) && std::isnan(broken[1]));
+  for (double size = 1; size < 2; size += 0.03) {
+    weights.clear();
+    for (int i = 0; i < 32; ++i)
+      weights.push_back(static_cast<float>(size * std::cos(i)));
+    Numbers found = packedAs("si8", weights);
+    for (size_t i = 0; i < weights.size(); ++i)
+      EXPECT_NEAR(found[i], weights[i], size / 253) << size;
+  }
+}
+
 TEST(Pack, ZeroPointsMoveWeightsByLittle) {
   for (double shift = -1; shift <= 1; shift += 0.03) {
     Numbers weights;
