@@ -39,7 +39,8 @@ struct Options {
 bench::Precision precisionOf(const std::string &name) {
   std::optional<bench::Precision> precision = bench::parsePrecision(name);
   if (!precision)
-    moert::fail(MOERT_USAGE, "--dtype: {}; wanted f32, bf16, q8, q4 or q4z",
+    moert::fail(MOERT_USAGE,
+                "--dtype: {}; wanted f32, bf16, f16, q8, q8g, q4 or q4z",
                 moert::quote(name));
   return *precision;
 }
@@ -154,7 +155,7 @@ int main(int argc, char **argv) {
       ->delimiter(',')
       ->check(CLI::Range(int64_t(1), int64_t(1) << 20))
       ->capture_default_str();
-  app.add_option("--dtype", options.dtypes, "f32, bf16, q8, q4, q4z")
+  app.add_option("--dtype", options.dtypes, "f32, bf16, f16, q8, q8g, q4, q4z")
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--threads", options.threads, "numbers of threads")

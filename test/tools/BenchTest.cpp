@@ -86,6 +86,8 @@ TEST(BenchShape, CountsOperationsAndBytes) {
   EXPECT_EQ(shape.operations(7), 2 * 7 * (20 + 2 * 36));
   EXPECT_EQ(shape.weightBytes(2.5, Precision::Bf16), 2 * (20 + 2.5 * 36));
   EXPECT_EQ(shape.weightBytes(2.5, Precision::Q8), 2 * 20 + 2.5 * 36);
+  EXPECT_EQ(shape.expertBytes(Precision::F16), 36 * 2);
+  EXPECT_EQ(shape.expertBytes(Precision::Q8g), 36 * 34 / 32.0);
   EXPECT_EQ(shape.expertBytes(Precision::Q4), 36 * 18 / 32.0);
   EXPECT_EQ(shape.expertBytes(Precision::Q4z), 36 * 19 / 32.0);
 }
@@ -296,6 +298,8 @@ TEST(BenchCeiling, FollowsLevelAndElementType) {
   EXPECT_EQ(both("amx", Precision::Bf16), std::pair(7.0, 17.0));
   EXPECT_EQ(both("amx", Precision::Q4), std::pair(8.0, 18.0));
   EXPECT_EQ(both("amx", Precision::F32), std::pair(2.0, 12.0));
+  EXPECT_EQ(both("amx", Precision::F16), std::pair(2.0, 12.0));
+  EXPECT_EQ(both("amx", Precision::Q8g), std::pair(8.0, 18.0));
   EXPECT_EQ(ceiling.bytes(), 5);
   Ceiling other = ceiling;
   other.at(Rate::Fma256) = 3;

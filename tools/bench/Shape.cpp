@@ -2,34 +2,33 @@
 #include "tools/bench/Shape.h"
 #include "runtime/Failure.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace moe::bench {
 
 using moert::Dtype;
 
+static constexpr std::string_view names[] = {"f32", "bf16", "f16", "q8",
+                                             "q8g", "q4",   "q4z"};
+
 std::string_view nameOf(Precision precision) {
-  return precision == Precision::F32    ? "f32"
-         : precision == Precision::Bf16 ? "bf16"
-         : precision == Precision::Q8   ? "q8"
-         : precision == Precision::Q4   ? "q4"
-                                        : "q4z";
+  return names[static_cast<size_t>(precision)];
 }
 
 std::optional<Precision> parsePrecision(std::string_view name) {
-  for (Precision precision : {Precision::F32, Precision::Bf16, Precision::Q8,
-                              Precision::Q4, Precision::Q4z})
-    if (name == nameOf(precision))
-      return precision;
-  return std::nullopt;
+  const auto *found = std::ranges::find(names, name);
+  if (found == std::end(names))
+    return std::nullopt;
+  return static_cast<Precision>(found - names);
 }
 
-bool isQuantized(Precision precision) {
-  return precision != Precision::F32 && precision != Precision::Bf16;
-}
+bool isQuantized(Precision precision) { return precision >= Precision::Q8; }
 
 Dtype dtypeOf(Precision precision) {
-  return precision == Precision::F32 ? MOERT_F32 : MOERT_BF16;
+  return precision == Precision::F32   ? MOERT_F32
+         : precision == Precision::F16 ? MOERT_F16
+                                       : MOERT_BF16;
 }
 
 std::string Shape::text() const {
@@ -49,6 +48,8 @@ double Shape::expertBytes(Precision precision) const {
   if (precision == Precision::Q8)
     return weights;
   // For 32 weights a scale of 2 bytes, and a zero point of 1.
+  if (precision == Precision::Q8g)
+    return weights * (1 + 2.0 / 32);
   if (precision == Precision::Q4)
     return weights * (0.5 + 2.0 / 32);
   if (precision == Precision::Q4z)

@@ -16,11 +16,13 @@ namespace moe::bench {
 enum class Precision {
   F32,
   Bf16,
+  F16,
   Q8,  // bf16 rows and weights, which moe-compile makes 8-bit entries
+  Q8g, // the same with a scale for 32 of them
   Q4,  // the same with 4-bit entries
   Q4z, // and with zero points
 };
-/// f32, bf16, q8, q4 or q4z.
+/// f32, bf16, f16, q8, q8g, q4 or q4z.
 std::string_view nameOf(Precision precision);
 std::optional<Precision> parsePrecision(std::string_view name);
 /// Whether the name is also a --weights-format of moe-compile.
@@ -57,8 +59,8 @@ int64_t narrowWidth(const Shape &shape);
 /// One module with @layer (router, top k, SwiGLU experts, weighted sum) and
 /// @routing (the router alone); `withNarrow` adds @narrow, a layer whose down
 /// projection has fewer columns, so that the cost of that product is the
-/// difference. With bf16, rows, weights and hidden layer are bf16; sums and
-/// scores are f32.
+/// difference. Rows, weights and hidden layer are of `dtype`; sums and scores
+/// are f32.
 std::string modelText(const Shape &shape, moert::Dtype dtype,
                       bool withNarrow = false);
 
