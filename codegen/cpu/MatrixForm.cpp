@@ -36,8 +36,7 @@ MatrixPrefetch BlockEmitter::prefetchOf(const MatrixBlock &rows, Value product,
   if (rows.unpacked) // packed weights are read one after the other
     return {};
   Value parts = constant(MatrixPrefetch::kParts);
-  Value more = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
-                                     product, parts);
+  Value more = is(Compare::ult, product, parts);
   Value steps = div(sub(rows.stepEnd, rows.stepBegin), parts);
   auto choose = [&](Value yes, Value no) {
     return arith::SelectOp::create(builder, loc, more, yes, no);
@@ -55,16 +54,15 @@ struct BlockEmitter::MatrixCut {
 
 BlockEmitter::MatrixCut BlockEmitter::cutRows(Value count) {
   constexpr int64_t kRows = MatrixRows::kRows;
-  Value tiles = div(add(count, constant(kRows - 1)), constant(kRows));
+  Value tiles = div(add(count, kRows - 1), kRows);
   Value two = constant(2), three = constant(3);
   auto choose = [&](Value value, int64_t equals, int64_t yes, Value no) {
-    Value condition = arith::CmpIOp::create(
-        builder, loc, arith::CmpIPredicate::eq, value, constant(equals));
+    Value condition = is(Compare::eq, value, equals);
     return Value(
         arith::SelectOp::create(builder, loc, condition, constant(yes), no));
   };
   // The least number, but for 0, that leaves a multiple of 3.
-  Value twos = arith::RemUIOp::create(builder, loc, mul(tiles, two), three);
+  Value twos = rem(mul(tiles, two), three);
   twos = choose(twos, 0, 3, twos);
   twos = choose(tiles, 3, 0, twos);
   twos = choose(tiles, 1, 1, twos);
@@ -75,10 +73,10 @@ BlockEmitter::MatrixCut BlockEmitter::cutRows(Value count) {
 
 /// The first row of product number `product`.
 Value BlockEmitter::rowOfProduct(const MatrixCut &cut, Value product) {
-  Value ofTwos = mul(product, constant(2));
-  Value ofThrees = sub(mul(product, constant(3)), cut.twos);
+  Value ofTwos = mul(product, 2);
+  Value ofThrees = sub(mul(product, 3), cut.twos);
   return mul(arith::MaxSIOp::create(builder, loc, ofTwos, ofThrees),
-             constant(MatrixRows::kRows));
+             MatrixRows::kRows);
 }
 
 /// Multiplies the rows of a block from number `first` on, up to three tiles of
@@ -97,12 +95,9 @@ void BlockEmitter::emitMatrixProduct(const MatrixBlock &rows, Value first,
     builder.setInsertionPointToStart(choice.elseBlock());
     no();
   };
-  auto isBelow = [&](Value a, Value b) -> Value {
-    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, a, b);
-  };
   // A panel comes from memory for its first product, but for what has been
   // asked for while the one before was multiplied.
-  Value isCold = isBelow(first, constant(1));
+  Value isCold = is(Compare::ult, first, 1);
   auto multiply = [&](Value a, Value row, Value aStep, int64_t tiles) {
     MatrixOperands operands{a,    row,         aStep,          tiles,
                             view, packedPanel, rows.stepBegin, rows.stepEnd};
@@ -134,7 +129,7 @@ void BlockEmitter::emitMatrixProduct(const MatrixBlock &rows, Value first,
         isTwo,
         [&] {
           ifElse(
-              isBelow(rows.count, constant(MatrixRows::kRows + 1)),
+              is(Compare::ult, rows.count, MatrixRows::kRows + 1),
               [&] { ofTiles(1); }, [&] { ofTiles(2); });
         },
         [&] { ofTiles(3); });
@@ -145,7 +140,7 @@ void BlockEmitter::emitMatrixProduct(const MatrixBlock &rows, Value first,
     multiply(block.a, add(rows.first, first), constant(0), tiles);
   };
   ifElse(
-      isBelow(first, rows.gatheredFrom),
+      is(Compare::ult, first, rows.gatheredFrom),
       [&] { ifElse(isTwo, [&] { inPlace(2); }, [&] { inPlace(3); }); },
       gathered);
 }
@@ -155,7 +150,7 @@ void BlockEmitter::emitMatrixProduct(const MatrixBlock &rows, Value first,
 void BlockEmitter::emitMatrixPanels(const MatrixBlock &rows,
                                     const MatrixCut &cut, Value panelBegin,
                                     Value panelEnd) {
-  Value groupPanels = mul(block.group, constant(layout.panels()));
+  Value groupPanels = mul(block.group, layout.panels());
   loop(rows.gatheredFrom, rows.count, 1, [&](Value r) {
     emitGatherRow(builder, loc, layout, block.a, tokenOf(add(rows.first, r)),
                   rows.stepBegin, rows.stepEnd, rows.panelView,
@@ -166,12 +161,11 @@ void BlockEmitter::emitMatrixPanels(const MatrixBlock &rows,
     if (rows.unpacked)
       emitUnpackPanel(builder, loc, layout, block.packed, packedPanel,
                       rows.stepBegin, rows.stepEnd, rows.unpacked);
-    std::pair<Value, Value> next(add(packedPanel, constant(1)), rows.stepBegin);
+    std::pair<Value, Value> next(add(packedPanel, 1), rows.stepBegin);
     MatrixSums sums{matrixSums, constant(0), Value()};
     if (rows.isLast) {
       // After the last panel comes the next part of the first one.
-      Value back = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                         add(panel, constant(1)), panelEnd);
+      Value back = is(Compare::eq, add(panel, 1), panelEnd);
       Value more = arith::XOrIOp::create(
           builder, loc, rows.isLast,
           arith::ConstantIntOp::create(builder, loc, 1, 1));
@@ -185,11 +179,10 @@ void BlockEmitter::emitMatrixPanels(const MatrixBlock &rows,
     }
     loop(constant(0), cut.products, 1, [&](Value product) {
       Value row = rowOfProduct(cut, product);
-      Value after = rowOfProduct(cut, add(product, constant(1)));
+      Value after = rowOfProduct(cut, add(product, 1));
       Value exist =
           sub(arith::MinUIOp::create(builder, loc, after, rows.count), row);
-      Value isTwo = arith::CmpIOp::create(
-          builder, loc, arith::CmpIPredicate::ult, product, cut.twos);
+      Value isTwo = is(Compare::ult, product, cut.twos);
       MatrixSums own = sums;
       if (rows.isLast)
         own.first = add(sums.first, row);
@@ -200,7 +193,7 @@ void BlockEmitter::emitMatrixPanels(const MatrixBlock &rows,
       auto done = scf::IfOp::create(builder, loc, rows.isLast);
       OpBuilder::InsertionGuard guard(builder);
       builder.setInsertionPointToStart(done.thenBlock());
-      firstSum = mul(own.first, constant(layout.vectors()));
+      firstSum = mul(own.first, layout.vectors());
       emitEpilogues(add(rows.first, row), exist, panel, 1);
       firstSum = nullptr;
     });
@@ -214,7 +207,7 @@ void BlockEmitter::emitMatrixParts(MatrixBlock rows, const MatrixCut &cut,
   MatrixRows geometry = MatrixRows::of(layout);
   int64_t pairing = tiled.pairing();
   Value steps = constant(tiled.steps());
-  Value partSteps = div(part, constant(pairing));
+  Value partSteps = div(part, pairing);
   auto as = [&](int64_t columns, Type element) -> Value {
     int64_t count = geometry.sumRows() * layout.columns() / columns;
     return memref::ViewOp::create(
@@ -227,7 +220,7 @@ void BlockEmitter::emitMatrixParts(MatrixBlock rows, const MatrixCut &cut,
   matrixSums = as(layout.columns(), sum);
   loop(block.panelBegin, block.panelEnd, geometry.panels, [&](Value panel) {
     Value end = arith::MinUIOp::create(
-        builder, loc, add(panel, constant(geometry.panels)), block.panelEnd);
+        builder, loc, add(panel, geometry.panels), block.panelEnd);
     auto overParts =
         scf::ForOp::create(builder, loc, constant(0), steps, partSteps);
     OpBuilder::InsertionGuard guard(builder);
@@ -235,10 +228,8 @@ void BlockEmitter::emitMatrixParts(MatrixBlock rows, const MatrixCut &cut,
     rows.stepBegin = overParts.getInductionVar();
     Value after = add(rows.stepBegin, partSteps);
     rows.stepEnd = arith::MinUIOp::create(builder, loc, after, steps);
-    rows.isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                         rows.stepBegin, constant(0));
-    rows.isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge,
-                                        after, steps);
+    rows.isFirst = is(Compare::eq, rows.stepBegin, 0);
+    rows.isLast = is(Compare::uge, after, steps);
     emitMatrixPanels(rows, cut, panel, end);
   });
   std::tie(finished, matrixSums) = outer;
@@ -255,7 +246,7 @@ void BlockEmitter::emitMatrixForm(Value rows) {
   };
   Value most = geometry.fitting(builder, loc, block.cacheBytes);
   Value tiles = ceilDiv(rows, constant(kRows));
-  Value blockRows = mul(ceilDiv(tiles, ceilDiv(rows, most)), constant(kRows));
+  Value blockRows = mul(ceilDiv(tiles, ceilDiv(rows, most)), kRows);
   MatrixBlock part;
   part.inPlace = !block.rowIds && hasWholeTiles(layout, block.a);
   part.panelView = rowPanelView(builder, loc, layout, block.a, block.rowPanel);
@@ -281,19 +272,13 @@ void BlockEmitter::emitMatrixForm(Value rows) {
   part.gatheredFrom = constant(0);
   if (part.inPlace) {
     // All, or all but the last product; no single tile.
-    auto is = [&](arith::CmpIPredicate predicate, Value a, Value b) -> Value {
-      return arith::CmpIOp::create(builder, loc, predicate, a, b);
-    };
     Value tile = constant(MatrixRows::kRows);
-    Value noRest =
-        is(arith::CmpIPredicate::eq,
-           arith::RemUIOp::create(builder, loc, part.count, tile), constant(0));
+    Value noRest = is(Compare::eq, rem(part.count, tile), 0);
     Value last = arith::SelectOp::create(
         builder, loc, noRest, part.count,
         rowOfProduct(cut, sub(cut.products, constant(1))));
     part.gatheredFrom = arith::SelectOp::create(
-        builder, loc, is(arith::CmpIPredicate::ule, part.count, tile),
-        constant(0), last);
+        builder, loc, is(Compare::ule, part.count, tile), constant(0), last);
   }
   Value inputs = block.partInputs;
   if (!inputs && geometry.partSteps < tiled.steps())

@@ -3,6 +3,7 @@
 
 #include "codegen/cpu/MatrixTiles.h"
 
+#include "codegen/cpu/Indices.h"
 #include "codegen/cpu/VectorAccess.h"
 
 #include "mlir/Dialect/AMX/AMXDialect.h"
@@ -14,20 +15,6 @@
 using namespace mlir;
 
 namespace moe::cpu {
-
-static Value constant(OpBuilder &builder, Location loc, int64_t value) {
-  return arith::ConstantIndexOp::create(builder, loc, value);
-}
-
-static Value plus(OpBuilder &builder, Location loc, Value value, int64_t by) {
-  if (by == 0)
-    return value;
-  return arith::AddIOp::create(builder, loc, value, constant(builder, loc, by));
-}
-
-static Value times(OpBuilder &builder, Location loc, Value value, int64_t by) {
-  return arith::MulIOp::create(builder, loc, value, constant(builder, loc, by));
-}
 
 /// Entries of a row of A that one row of a tile holds.
 static int64_t tileEntries(const PackedLayout &layout) {
@@ -70,17 +57,14 @@ MatrixRows MatrixRows::of(const PackedLayout &packed) {
 
 Value MatrixRows::fitting(OpBuilder &builder, Location loc,
                           Value cacheBytes) const {
-  Value most = constant(builder, loc, rows);
+  IndexBuilder index{builder, loc};
+  Value most = index.constant(rows);
   if (!cacheBytes)
     return most;
-  auto divide = [&](Value a, int64_t b) -> Value {
-    return arith::DivUIOp::create(builder, loc, a, constant(builder, loc, b));
-  };
-  Value room = times(builder, loc, divide(cacheBytes, 8), 5);
-  Value tiles = divide(room, rowBytes * 2 * kRows);
-  Value fit = times(builder, loc, tiles, 2 * kRows);
-  fit = arith::MaxUIOp::create(builder, loc, fit,
-                               constant(builder, loc, 2 * kRows));
+  Value room = index.mul(index.div(cacheBytes, 8), 5);
+  Value tiles = index.div(room, rowBytes * 2 * kRows);
+  Value fit = index.mul(tiles, 2 * kRows);
+  fit = arith::MaxUIOp::create(builder, loc, fit, index.constant(2 * kRows));
   return arith::MinUIOp::create(builder, loc, fit, most);
 }
 
@@ -90,9 +74,9 @@ Value rowPanelView(OpBuilder &builder, Location loc, const PackedLayout &layout,
   Type element =
       layout.hasGroups() ? tiledLayout(layout).element : elementOf(a);
   int64_t entries = rows.rowBytes * 8 / element.getIntOrFloatBitWidth();
-  return memref::ViewOp::create(builder, loc,
-                                MemRefType::get({rows.rows, entries}, element),
-                                panel, constant(builder, loc, 0), ValueRange{});
+  return memref::ViewOp::create(
+      builder, loc, MemRefType::get({rows.rows, entries}, element), panel,
+      IndexBuilder{builder, loc}.constant(0), ValueRange{});
 }
 
 /// Entries of a quantised row, which are i8 + 128, as bf16.
@@ -127,27 +111,27 @@ void emitGatherRow(OpBuilder &builder, Location loc, const PackedLayout &layout,
   int64_t entries = tileEntries(tiled);
   int64_t exist = layout.isQuantized() ? layout.rowEntries() : layout.inputs;
   auto type = VectorType::get({entries}, elementOf(a));
-  begin = times(builder, loc, begin, tiled.pairing());
-  end = times(builder, loc, end, tiled.pairing());
+  IndexBuilder index{builder, loc};
+  begin = index.mul(begin, tiled.pairing());
+  end = index.mul(end, tiled.pairing());
   auto copy = [&](Value k, int64_t count) {
     Value line = loadLanes(builder, loc, type, a, ValueRange{token, k}, count);
     if (layout.hasGroups())
       line = withoutBias(builder, loc, line);
-    Value at = arith::SubIOp::create(builder, loc, k, begin);
-    vector::StoreOp::create(builder, loc, line, panelView, ValueRange{to, at});
+    vector::StoreOp::create(builder, loc, line, panelView,
+                            ValueRange{to, index.sub(k, begin)});
   };
-  Value whole = constant(builder, loc, exist / entries * entries);
+  Value whole = index.constant(exist / entries * entries);
   auto loop = scf::ForOp::create(
       builder, loc, begin, arith::MinUIOp::create(builder, loc, end, whole),
-      constant(builder, loc, entries));
+      index.constant(entries));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   copy(loop.getInductionVar(), entries);
   if (exist % entries == 0)
     return;
   builder.setInsertionPointAfter(loop);
-  Value rest = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ugt,
-                                     end, whole);
+  Value rest = index.is(arith::CmpIPredicate::ugt, end, whole);
   auto last = scf::IfOp::create(builder, loc, rest);
   builder.setInsertionPointToStart(last.thenBlock());
   copy(whole, exist % entries);
@@ -174,22 +158,19 @@ static void emitPrefetch(OpBuilder &builder, Location loc,
                          const MatrixOperands &operands,
                          const MatrixPrefetch &prefetch, Value step,
                          int64_t line) {
+  IndexBuilder index{builder, loc};
   Value panel = prefetch.panel, from;
   if (prefetch.stream) {
     panel = operands.panel;
-    from = plus(builder, loc, step, PackedLayout::kTileSteps);
+    from = index.add(step, PackedLayout::kTileSteps);
   } else {
-    Value done = arith::SubIOp::create(builder, loc, step, operands.begin);
-    Value parts = constant(builder, loc, MatrixPrefetch::kParts);
-    from = arith::AddIOp::create(
-        builder, loc, prefetch.step,
-        arith::DivUIOp::create(builder, loc, done, parts));
+    Value done = index.sub(step, operands.begin);
+    from = index.add(prefetch.step, index.div(done, MatrixPrefetch::kParts));
   }
   memref::PrefetchOp::create(
       builder, loc, operands.view,
-      ValueRange{panel, plus(builder, loc, from, line / layout.vectors()),
-                 constant(builder, loc, line % layout.vectors()),
-                 constant(builder, loc, 0)},
+      ValueRange{panel, index.add(from, line / layout.vectors()),
+                 index.constant(line % layout.vectors()), index.constant(0)},
       /*isWrite=*/false, /*localityHint=*/prefetch.stream ? 3 : 2,
       /*isDataCache=*/true);
 }
@@ -202,15 +183,13 @@ static void emitClear(OpBuilder &builder, Location loc, const MatrixSums &sums,
   auto choice = scf::IfOp::create(builder, loc, sums.isFirst);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(choice.thenBlock());
+  IndexBuilder index{builder, loc};
   Value zero =
       arith::ConstantOp::create(builder, loc, builder.getZeroAttr(zeros));
-  auto loop = scf::ForOp::create(builder, loc, sums.first,
-                                 plus(builder, loc, sums.first, rows),
-                                 constant(builder, loc, 1));
-  builder.setInsertionPointToStart(loop.getBody());
-  vector::StoreOp::create(
-      builder, loc, zero, sums.memref,
-      ValueRange{loop.getInductionVar(), constant(builder, loc, 0)});
+  index.loop(sums.first, index.add(sums.first, rows), 1, [&](Value row) {
+    vector::StoreOp::create(builder, loc, zero, sums.memref,
+                            ValueRange{row, index.constant(0)});
+  });
 }
 
 void emitMatrixTiles(OpBuilder &builder, Location loc,
@@ -223,8 +202,8 @@ void emitMatrixTiles(OpBuilder &builder, Location loc,
   Type element = layout.element;
   auto operandType = amx::TileType::get({kRows, entries}, element);
   auto sumType = amx::TileType::get({kRows, kRows}, elementOf(sums.memref));
-  Value apart =
-      constant(builder, loc, vectors * layout.level.lanes * layout.pairing());
+  IndexBuilder index{builder, loc};
+  Value apart = index.constant(vectors * layout.level.lanes * layout.pairing());
   if (sums.isFirst)
     emitClear(builder, loc, sums, tiles * kRows);
 
@@ -234,8 +213,8 @@ void emitMatrixTiles(OpBuilder &builder, Location loc,
     SmallVector<Value> initial;
     for (int64_t r = 0; r < tiles; ++r)
       for (int64_t c = 0; c < columns; ++c) {
-        places.push_back({plus(builder, loc, sums.first, r * kRows),
-                          constant(builder, loc, (first + c) * kRows)});
+        places.push_back({index.add(sums.first, r * kRows),
+                          index.constant((first + c) * kRows)});
         if (sums.isFirst)
           initial.push_back(amx::TileLoadOp::create(
               builder, loc, sumType, sums.memref, places.back()));
@@ -261,17 +240,15 @@ void emitMatrixTiles(OpBuilder &builder, Location loc,
       auto loadWeights = [&](int64_t c) {
         return loaded(amx::TileLoadOp::create(
             b, loc, operandType, operands.view,
-            ValueRange{operands.panel, step, constant(b, loc, first + c),
-                       constant(b, loc, 0)},
+            ValueRange{operands.panel, step, index.constant(first + c),
+                       index.constant(0)},
             apart));
       };
-      Value k =
-          times(b, loc, arith::SubIOp::create(b, loc, step, operands.aStep),
-                layout.pairing());
+      Value k = index.mul(index.sub(step, operands.aStep), layout.pairing());
       auto loadRows = [&](int64_t r) {
         return loaded(amx::TileLoadOp::create(
             b, loc, operandType, operands.a,
-            ValueRange{plus(b, loc, operands.row, r * kRows), k}));
+            ValueRange{index.add(operands.row, r * kRows), k}));
       };
       // A product stands behind the second tile that it needs. Six sums leave
       // room for one tile of weights, which then comes once more from L1 unless
@@ -301,9 +278,9 @@ void emitMatrixTiles(OpBuilder &builder, Location loc,
       assert(load == loads && line == lines);
       scf::YieldOp::create(b, loc, products);
     };
-    auto loop = scf::ForOp::create(
-        builder, loc, operands.begin, operands.end,
-        constant(builder, loc, PackedLayout::kTileSteps), initial, emitStep);
+    auto loop = scf::ForOp::create(builder, loc, operands.begin, operands.end,
+                                   index.constant(PackedLayout::kTileSteps),
+                                   initial, emitStep);
     for (auto [place, sum] : llvm::zip_equal(places, loop.getResults()))
       amx::TileStoreOp::create(builder, loc, sums.memref, place, sum);
   }
