@@ -51,7 +51,8 @@ mlir::Value f32Constant(mlir::OpBuilder &builder, mlir::Location loc,
 // LowerRoutingSelect.cpp: route, lookup, from_indices, assign.
 void populateRoutingSelect(mlir::TypeConverter &converter,
                            mlir::RewritePatternSet &patterns);
-// LowerRoutingWeights.cpp: normalize, scale, weights, indices, with_weights.
+// LowerRoutingWeights.cpp: normalize, scale, weights, indices, with_weights,
+// arith.select.
 void populateRoutingWeights(mlir::TypeConverter &converter,
                             mlir::RewritePatternSet &patterns);
 // LowerRoutingEdit.cpp: keep, join, limit.

@@ -1,5 +1,5 @@
 // Arithmetic on the weights of slots: normalize, scale, weights, indices,
-// with_weights. An empty slot keeps weight 0.
+// with_weights; one routing or another. An empty slot keeps weight 0.
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/LowerRouting.h"
@@ -158,10 +158,28 @@ struct LowerIndices : OpConversionPattern<IndicesOp> {
     return success();
   }
 };
+
+// What an scf.if becomes whose branches only say which routing it is.
+struct LowerSelect : OpConversionPattern<arith::SelectOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(arith::SelectOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (!isa<RoutingType>(op.getType()))
+      return failure();
+    SmallVector<Value> slots;
+    for (auto [yes, no] :
+         llvm::zip(adaptor.getTrueValue(), adaptor.getFalseValue()))
+      slots.push_back(arith::SelectOp::create(rewriter, op.getLoc(),
+                                              op.getCondition(), yes, no));
+    rewriter.replaceOpWithMultiple(op, {slots});
+    return success();
+  }
+};
 } // namespace
 
 void moe::populateRoutingWeights(TypeConverter &converter,
                                  RewritePatternSet &patterns) {
   patterns.add<LowerNormalize, LowerScale, LowerWithWeights, LowerWeights,
-               LowerIndices>(converter, patterns.getContext());
+               LowerIndices, LowerSelect>(converter, patterns.getContext());
 }

@@ -105,3 +105,22 @@ func.func @chosen(%c: i1, %s: !s, %t: !s) -> (tensor<?x2xf32>, tensor<?x2xi32>) 
   %i = moe.indices %r : !r -> tensor<?x2xi32>
   return %w, %i : tensor<?x2xf32>, tensor<?x2xi32>
 }
+
+// -----
+!s = tensor<?x8xf32>
+!r = !moe.routing<8, top 2>
+// So is one of two that are made in any case, which canonicalization makes of an scf.if.
+// CHECK-LABEL: func.func @selected(
+// CHECK:         %[[A:.*]], %[[AI:.*]] = grouped.top_k %arg1
+// CHECK:         %[[B:.*]], %[[BI:.*]] = grouped.top_k %arg2
+// CHECK:         %[[W:.*]] = arith.select %arg0, %[[A]], %[[B]] : tensor<?x2xf32>
+// CHECK:         %[[I:.*]] = arith.select %arg0, %[[AI]], %[[BI]] : tensor<?x2xi32>
+// CHECK:         return %[[W]], %[[I]]
+func.func @selected(%c: i1, %s: !s, %t: !s) -> (tensor<?x2xf32>, tensor<?x2xi32>) {
+  %a = moe.route %s top 2 : !s -> !r
+  %b = moe.route %t top 2 : !s -> !r
+  %r = arith.select %c, %a, %b : !r
+  %w = moe.weights %r : !r -> tensor<?x2xf32>
+  %i = moe.indices %r : !r -> tensor<?x2xi32>
+  return %w, %i : tensor<?x2xf32>, tensor<?x2xi32>
+}

@@ -266,6 +266,17 @@ func.func @f(%x: tensor<?x4xf32>, %c: i1) -> tensor<?x4xf32> {
   %y = moe.combine %in by %b weighted : tensor<?x4xf32>, !r
   return %y : tensor<?x4xf32>
 }
+//--- selected-support.mlir
+!r = !moe.routing<4, any>
+func.func @f(%x: tensor<?x4xf32>, %c: i1) -> tensor<?x4xf32> {
+  %a = moe.route %x greater_than 0.5 : tensor<?x4xf32> -> !r
+  %b = moe.route %x greater_than 0.0 : tensor<?x4xf32> -> !r
+  %d = arith.select %c, %a, %b : !r
+  %in = moe.dispatch %x by %a : tensor<?x4xf32>, !r
+  // error: op uses tensors whose numbers of rows have nothing to do with each other
+  %y = moe.combine %in by %d weighted : tensor<?x4xf32>, !r
+  return %y : tensor<?x4xf32>
+}
 //--- given-rows.mlir
 func.func @f(%x: tensor<?x4xf32>, %r: tensor<?x2xi32>) -> tensor<?x4xf32> {
   // error: 'grouped.combine' op adds rows in an order that no plan made

@@ -1,7 +1,7 @@
 // What looks at many rows, inside loops and branches over whole tensors: every round has tables of its own, and all
 // threads go through it.
 // RUN: moe-compile %s --level=avx2 -o %t.so
-// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so rounds:0,5,40 branch:0,7 -- --expected_rtol=1e-5
+// RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so rounds:0,5,40 branch:0,7 chosen:0,7 -- --expected_rtol=1e-5
 !s = tensor<?x5xf32>
 !r = !moe.routing<5, top 2>
 func.func @rounds(%x: !s, %seq: tensor<?xi32>) -> (!s, tensor<f32>) {
@@ -37,4 +37,24 @@ func.func @branch(%x: !s, %c: i1) -> (!s) {
     scf.yield %x : !s
   }
   return %y : !s
+}
+// One routing or another: canonicalization makes a selection of the branches.
+func.func @chosen(%x: !s, %y: !s, %b: i1, %m: !moe.scope) -> (!s, tensor<?x2xi32>) {
+  %w = moe.param %m "w" : tensor<5x5x5xf32>
+  %g = moe.route %x top 2 : !s -> !r
+  %h = moe.route %y top 2 : !s -> !r
+  %r = scf.if %b -> (!r) {
+    scf.yield %g : !r
+  } else {
+    scf.yield %h : !r
+  }
+  %n = moe.normalize %r by softmax : !r
+  %in = moe.dispatch %x by %n : !s, !r
+  %out = moe.expert by %n rows(%t = %in) each(%v = %w) : !r, (!s, tensor<5x5x5xf32>) -> !s {
+    %a = moe.linear %t, %v : (!s, tensor<5x5xf32>) -> !s
+    moe.yield %a : !s
+  }
+  %z = moe.combine %out by %n weighted : !s, !r
+  %i = moe.indices %n : !r -> tensor<?x2xi32>
+  return %z, %i : !s, tensor<?x2xi32>
 }
