@@ -32,7 +32,10 @@ bool Causality::visitRows(Operation *op) {
     set(op, mixes ? all(op, kMixesRows) : rowWise(op, aligned, whole));
   };
   if (isElementwise(op) || OpTrait::hasElementwiseMappableTraits(op)) {
-    set(op, rowWise(op, op->getOperands(), capturedScalars(op)));
+    Fact fact = rowWise(op, op->getOperands(), capturedScalars(op));
+    // One routing or another (arith.select).
+    bool isRouting = isa<RoutingType>(op->getResult(0).getType());
+    set(op, isRouting ? newSupport(fact) : fact);
     return true;
   }
   return llvm::TypeSwitch<Operation *, bool>(op)

@@ -504,6 +504,34 @@ func.func @not_by_chance(%x: !x, %s: tensor<?x4xf32>, %b: i1) -> !x { // expecte
 }
 
 // -----
+!x = tensor<?x16xf32>
+!s = tensor<?x4xf32>
+!r = !moe.routing<4, top 1>
+func.func @not_of_two_selections(%x: !x, %s: !s, %t: !s, %b: i1, %c: i1) -> !x { // expected-remark {{@not_of_two_selections is not proved}}
+  %r = moe.route %s top 1 : !s -> !r
+  %q = moe.route %t top 1 : !s -> !r
+  %one = arith.select %b, %r, %q : !r
+  %other = arith.select %c, %r, %q : !r
+  %in = moe.dispatch %x by %one : !x, !r
+  // expected-note@+1 {{'moe.combine' reads rows that are not those of its routing}}
+  %y = moe.combine %in by %other weighted : !x, !r
+  return %y : !x
+}
+
+// -----
+!x = tensor<?x16xf32>
+!s = tensor<?x4xf32>
+!r = !moe.routing<4, top 1>
+func.func @of_one_selection(%x: !x, %s: !s, %t: !s, %b: i1) -> !x { // expected-remark {{@of_one_selection is causal}}
+  %r = moe.route %s top 1 : !s -> !r
+  %q = moe.route %t top 1 : !s -> !r
+  %one = arith.select %b, %r, %q : !r
+  %in = moe.dispatch %x by %one : !x, !r
+  %y = moe.combine %in by %one weighted : !x, !r
+  return %y : !x
+}
+
+// -----
 // expected-remark@+2 {{@not_in_front is not proved}}
 // expected-note@+1 {{argument 0 has tokens in another dimension than the first}}
 func.func @not_in_front(%x: tensor<4x?xf32>) -> tensor<4x?xf32> {
