@@ -53,7 +53,7 @@ LogicalResult Lifting::liftLinear(LinearOp op) {
     return cloneIf(op,
                    tensorOf(op.getInput()).getRank() > 1 &&
                        (!op.getBias() || is(op.getBias(), LiftKind::Shared)));
-  if (tensorOf(op.getInput()).getRank() != 2 || isWide(op) ||
+  if (tensorOf(op.getInput()).getRank() != 2 || isUnpacked(op) ||
       !tensorOf(over(op.getWeight())).hasStaticShape())
     return failure();
   // Rows of a routing inside are grouped by its experts too.
@@ -66,6 +66,7 @@ LogicalResult Lifting::liftLinear(LinearOp op) {
       createLinear(builder, op.getLoc(), over(op.getInput()), of.getOffsets(),
                    repeated(op.getWeight(), groups), bias, op.getInOut(),
                    op.getResult().getType().getElementType());
+  result = castShape(builder, op.getLoc(), result, op.getType());
   set(op.getResult(), result, LiftKind::Rows, of);
   return success();
 }

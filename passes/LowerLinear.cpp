@@ -12,9 +12,13 @@ namespace moe {
 #include "passes/Passes.h.inc"
 } // namespace moe
 
-/// [a, b, ..., K] -> [a·b·..., K], or [K] -> [1, K].
-static Value flattenRows(OpBuilder &builder, Location loc, Value input) {
-  RankedTensorType type = tensorOf(input);
+/// [a, b, ..., K] -> [a·b·..., K], or [K] -> [1, K], for the K of a weight.
+static Value flattenRows(OpBuilder &builder, Location loc, Value input,
+                         int64_t width) {
+  SmallVector<int64_t> shape(tensorOf(input).getShape());
+  shape.back() = width;
+  RankedTensorType type = tensorOf(input).clone(shape);
+  input = castShape(builder, loc, input, type);
   if (type.getRank() == 2)
     return input;
   if (type.getRank() == 1)
@@ -33,7 +37,7 @@ static Value flattenRows(OpBuilder &builder, Location loc, Value input) {
 static Value restoreRows(OpBuilder &builder, Location loc, Value rows,
                          RankedTensorType type, Value input) {
   if (type.getRank() == 1)
-    return tensor::CollapseShapeOp::create(
+    rows = tensor::CollapseShapeOp::create(
         builder, loc, rows, ArrayRef<ReassociationIndices>{{0, 1}});
   if (type.getRank() > 2) {
     SmallVector<ReassociationIndices> groups(2);
@@ -43,15 +47,13 @@ static Value restoreRows(OpBuilder &builder, Location loc, Value rows,
       sizes.push_back(tensor::getMixedSize(builder, loc, input, i));
     }
     groups[1].push_back(type.getRank() - 1);
-    sizes.push_back(builder.getIndexAttr(type.getShape().back()));
     SmallVector<int64_t> shape(tensorOf(input).getShape());
-    shape.back() = type.getShape().back();
+    shape.back() = tensorOf(rows).getDimSize(1);
+    sizes.push_back(builder.getIndexAttr(shape.back()));
     rows = tensor::ExpandShapeOp::create(builder, loc, type.clone(shape), rows,
                                          groups, sizes);
   }
-  return rows.getType() == type
-             ? rows
-             : tensor::CastOp::create(builder, loc, type, rows);
+  return castShape(builder, loc, rows, type);
 }
 
 namespace {
@@ -60,7 +62,7 @@ public:
   void runOnOperation() override {
     SmallVector<LinearOp> linears;
     getOperation().walk([&](LinearOp linear) {
-      if (!linear->getParentOfType<grouped::LoopOp>() && !isWide(linear) &&
+      if (!linear->getParentOfType<grouped::LoopOp>() && !isUnpacked(linear) &&
           linear.getWeight().getType().hasStaticShape())
         linears.push_back(linear);
     });
@@ -73,7 +75,8 @@ private:
     OpBuilder builder(linear);
     Location loc = linear.getLoc();
     RankedTensorType type = linear.getResult().getType();
-    Value rows = flattenRows(builder, loc, linear.getInput());
+    Value rows =
+        flattenRows(builder, loc, linear.getInput(), linear.getInputWidth());
     Value result = createLinear(builder, loc, rows, /*offsets=*/Value(),
                                 linear.getWeight(), linear.getBias(),
                                 linear.getInOut(), type.getElementType());

@@ -74,6 +74,14 @@ Value moe::createLinear(OpBuilder &builder, Location loc, Value rows,
     shape.insert(shape.begin(), 1);
   if (inOut)
     std::swap(shape[1], shape[2]);
+  SmallVector<int64_t> rowShape = {tensorOf(rows).getDimSize(0), shape[2]};
+  rows = castShape(builder, loc, rows, tensorOf(rows).clone(rowShape));
+  if (bias) {
+    auto biasShape = ArrayRef(shape).take_front(2);
+    if (tensorOf(bias).getRank() == 1)
+      biasShape = biasShape.drop_front();
+    bias = castShape(builder, loc, bias, tensorOf(bias).clone(biasShape));
+  }
   auto packedType = grouped::PackedType::get(builder.getContext(), shape,
                                              stored.getElementType(), 1);
   auto pack = grouped::PackOp::create(builder, loc, packedType, weight, inOut);
@@ -96,10 +104,17 @@ Value moe::createLinear(OpBuilder &builder, Location loc, Value rows,
   return matmul.getResult(0);
 }
 
-bool moe::isWide(LinearOp linear) {
+bool moe::isUnpacked(LinearOp linear) {
   auto isF64 = [](Type type) { return getElementTypeOrSelf(type).isF64(); };
   return llvm::any_of(linear->getOperandTypes(), isF64) ||
-         isF64(linear.getType());
+         isF64(linear.getType()) ||
+         llvm::is_contained(linear.getWeight().getType().getShape(), 0);
+}
+
+Value moe::castShape(OpBuilder &builder, Location loc, Value value, Type type) {
+  return value.getType() == type
+             ? value
+             : tensor::CastOp::create(builder, loc, type, value).getResult();
 }
 
 grouped::PlanOp moe::planOf(grouped::MatmulOp matmul) {

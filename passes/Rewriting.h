@@ -35,9 +35,13 @@ mlir::Value createLinear(mlir::OpBuilder &builder, mlir::Location loc,
                          mlir::Value weight, mlir::Value bias, bool inOut,
                          mlir::Type element);
 
-/// Whether a product is of f64 numbers, for which there are no packed weights:
-/// matmuls sum in f32.
-bool isWide(LinearOp linear);
+/// Whether there are no packed weights for a product: it is of f64 numbers, and
+/// matmuls sum in f32, or its weight has no elements.
+bool isUnpacked(LinearOp linear);
+
+/// `value` as a tensor of `type`, whose sizes it has at run time.
+mlir::Value castShape(mlir::OpBuilder &builder, mlir::Location loc,
+                      mlir::Value value, mlir::Type type);
 
 /// The plan whose rows a matmul computes, or null.
 grouped::PlanOp planOf(grouped::MatmulOp matmul);

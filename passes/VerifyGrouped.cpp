@@ -19,7 +19,7 @@ namespace moe {
 
 static bool isLevelTwo(Operation *op) {
   if (auto linear = dyn_cast<LinearOp>(op))
-    return op->getParentOfType<grouped::LoopOp>() || isWide(linear);
+    return op->getParentOfType<grouped::LoopOp>() || isUnpacked(linear);
   auto isLevelOne = [](Type type) { return isa<RoutingType, ScopeType>(type); };
   if (isa<ParamOp, DispatchOp, ExpertOp, moe::CombineOp>(op) ||
       llvm::any_of(op->getOperandTypes(), isLevelOne) ||

@@ -49,7 +49,7 @@ bool isLevelOne(Operation *op) {
          (isa<BalanceLossOp, ZLossOp, CvSquaredOp, NoisyLoadOp, func::CallOp>(
               op) &&
           !op->getParentOfType<grouped::LoopOp>()) ||
-         (isa<LinearOp>(op) && !isWide(cast<LinearOp>(op)) &&
+         (isa<LinearOp>(op) && !isUnpacked(cast<LinearOp>(op)) &&
           !op->getParentOfType<grouped::LoopOp>());
 }
 

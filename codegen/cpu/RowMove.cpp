@@ -122,8 +122,10 @@ void emitLinearRow(Frame &f, LinearOp op, Value row) {
   auto product = [&](Value sum, Value x, Value w) -> Value {
     return vector::FMAOp::create(b, f.loc, x, w, sum);
   };
-  bool isVector = op.getInput().getType().getRank() == 1;
-  f.loop(isVector ? 1 : in.rowElements / inputs, [&](Value o) {
+  ArrayRef<int64_t> leading = op.getInput().getType().getShape().drop_back();
+  int64_t innerRows =
+      ShapedType::getNumElements(leading.drop_front(!leading.empty()));
+  f.loop(innerRows, [&](Value o) {
     Value x = f.add(from, f.mul(o, inputs)), y = f.add(to, f.mul(o, outputs));
     if (op.getInOut()) {
       f.columns(outputs, [&](Value column, int64_t lanes) {

@@ -57,3 +57,41 @@ func.func @not_f64(%x: tensor<?x6xf64>, %w: tensor<4x6xf64>) -> tensor<?x4xf64> 
   %y = moe.linear %x, %w : (tensor<?x6xf64>, tensor<4x6xf64>) -> tensor<?x4xf64>
   return %y : tensor<?x4xf64>
 }
+
+// -----
+// Sizes that a weight says are those of the rows, as a run finds out.
+// CHECK-LABEL: func.func @dynamic_columns(
+// CHECK-SAME:    %[[X:.*]]: tensor<?x?xf32>, %[[W:.*]]: tensor<4x6xf32>, %[[B:.*]]: tensor<?xf32>
+// CHECK:         %[[C:.*]] = tensor.cast %[[X]] : tensor<?x?xf32> to tensor<?x6xf32>
+// CHECK:         %[[D:.*]] = tensor.cast %[[B]] : tensor<?xf32> to tensor<4xf32>
+// CHECK:         %[[M:.*]] = grouped.matmul %[[C]] weights %{{.*}} with(%[[D]])
+// CHECK:         tensor.cast %[[M]] : tensor<?x4xf32> to tensor<?x?xf32>
+func.func @dynamic_columns(%x: tensor<?x?xf32>, %w: tensor<4x6xf32>, %b: tensor<?xf32>) -> tensor<?x?xf32> {
+  %y = moe.linear %x, %w, %b : (tensor<?x?xf32>, tensor<4x6xf32>, tensor<?xf32>) -> tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
+}
+
+// CHECK-LABEL: func.func @dynamic_row(
+// CHECK:         tensor.cast %{{.*}} : tensor<?xf32> to tensor<6xf32>
+// CHECK:         tensor.cast %{{.*}} : tensor<4xf32> to tensor<?xf32>
+func.func @dynamic_row(%x: tensor<?xf32>, %w: tensor<4x6xf32>) -> tensor<?xf32> {
+  %y = moe.linear %x, %w : (tensor<?xf32>, tensor<4x6xf32>) -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// CHECK-LABEL: func.func @dynamic_inner_columns(
+// CHECK:         tensor.cast %{{.*}} : tensor<?x2x?xf32> to tensor<?x2x6xf32>
+// CHECK:         tensor.cast %{{.*}} : tensor<?x2x4xf32> to tensor<?x?x?xf32>
+func.func @dynamic_inner_columns(%x: tensor<?x2x?xf32>, %w: tensor<4x6xf32>) -> tensor<?x?x?xf32> {
+  %y = moe.linear %x, %w : (tensor<?x2x?xf32>, tensor<4x6xf32>) -> tensor<?x?x?xf32>
+  return %y : tensor<?x?x?xf32>
+}
+
+// There is nothing to pack.
+// CHECK-LABEL: func.func @not_empty_weights(
+// CHECK-NOT:     grouped
+func.func @not_empty_weights(%x: tensor<?x6xf32>, %w: tensor<0x6xf32>, %y: tensor<?x0xf32>, %v: tensor<4x0xf32>) -> (tensor<?x0xf32>, tensor<?x4xf32>) {
+  %a = moe.linear %x, %w : (tensor<?x6xf32>, tensor<0x6xf32>) -> tensor<?x0xf32>
+  %b = moe.linear %y, %v : (tensor<?x0xf32>, tensor<4x0xf32>) -> tensor<?x4xf32>
+  return %a, %b : tensor<?x0xf32>, tensor<?x4xf32>
+}
