@@ -201,7 +201,7 @@ private:
         !areBelow(indices->values, type.getDimSize(0)))
       return; // it may stop for ids that are never looked up
     auto count = static_cast<int64_t>(indices->values.size());
-    int64_t rowSize = type.getNumElements() / type.getDimSize(0);
+    int64_t rowSize = ShapedType::getNumElements(type.getShape().drop_front());
     if (count * rowSize > std::max(count, type.getNumElements()))
       return; // more to keep than the two tables
     OpBuilder builder(outer);

@@ -122,3 +122,14 @@ func.func @not_composed(%ids: tensor<?xi32>, %unknown: tensor<4xi32>, %wide: ten
   %c = moe.gather %wide at %k : tensor<2x2xf32>, tensor<?xi32> -> tensor<?x2xf32>
   return %a, %b, %c : tensor<?xi32>, tensor<?xi32>, tensor<?x2xf32>
 }
+
+// -----
+// A table without rows has no sizes to compare, and none of its rows is ever looked up.
+// CHECK-LABEL: func.func @empty(
+func.func @empty(%outer: tensor<0x4xf32>, %ids: tensor<?xi32>) -> tensor<?x4xf32> {
+  %inner = arith.constant dense<> : tensor<0xi32>
+  %i = moe.gather %inner at %ids : tensor<0xi32>, tensor<?xi32> -> tensor<?xi32>
+  // CHECK: moe.gather %{{.*}} at %arg1 : tensor<0x4xf32>, tensor<?xi32> -> tensor<?x4xf32>
+  %y = moe.gather %outer at %i : tensor<0x4xf32>, tensor<?xi32> -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
