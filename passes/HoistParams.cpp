@@ -100,7 +100,8 @@ namespace {
 /// Moves what depends on params alone out of one entry.
 class Hoisting {
 public:
-  explicit Hoisting(func::FuncOp entry) : entry(entry) {
+  Hoisting(func::FuncOp entry, SymbolTable &symbols)
+      : entry(entry), symbols(symbols) {
     for (BlockArgument argument : entry.getArguments())
       if (entry.getArgAttr(argument.getArgNumber(), "moe.param"))
         params.insert(argument);
@@ -171,6 +172,7 @@ private:
   }
 
   func::FuncOp entry;
+  SymbolTable &symbols;
   DenseSet<Value> params; ///< tensors of the checkpoint
   SetVector<Operation *>
       preparable; ///< ops that depend on params and constants alone
@@ -225,16 +227,15 @@ private:
   /// `@F_prepare<step>`: the root and what it is made from, of its params.
   void createStep(Value root, int64_t step) {
     OpBuilder builder(entry.getContext());
-    builder.setInsertionPoint(entry);
     SetVector<Operation *> ops;
     SetVector<Value> inputs;
     gather(root, ops, inputs);
     auto function = func::FuncOp::create(
-        builder, root.getLoc(),
-        (entry.getName() + "_prepare" + Twine(step)).str(),
+        root.getLoc(), (entry.getName() + "_prepare" + Twine(step)).str(),
         builder.getFunctionType(TypeRange(inputs.getArrayRef()),
                                 root.getType()));
     function.setPrivate();
+    symbols.insert(function, entry->getIterator()); // a name that is free
     function->setAttr("moe.prepare_of", builder.getStringAttr(entry.getName()));
     function->setAttr("moe.step", builder.getI64IntegerAttr(step));
     Block *body = function.addEntryBlock();
@@ -315,8 +316,9 @@ public:
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (function.isPublic() && !function.isExternal())
         entries.push_back(function);
+    SymbolTable symbols(getOperation());
     for (func::FuncOp entry : entries)
-      if (failed(Hoisting(entry).run()))
+      if (failed(Hoisting(entry, symbols).run()))
         return signalPassFailure();
   }
 };

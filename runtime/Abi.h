@@ -115,7 +115,8 @@ enum moert_code {
 };
 
 /* What an artefact exports for a model function F and an instruction set level
- * L (avx2, avxvnni, avx512, avx512bf16, amx).
+ * L (avx2, avxvnni, avx512, avx512bf16, amx). These are the usual names; the
+ * description has them in full, without _L.
  *
  * moe_F_L, a moert_function, runs the model. Its arguments are the inputs, the
  * constants and the results, whose memory is the caller's. Where the data

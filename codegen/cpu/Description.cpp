@@ -22,21 +22,50 @@ static constexpr StringLiteral kStep = "moe.step";
 static constexpr StringLiteral kResult = "moe.result";
 static constexpr StringLiteral kPrepareOf = "moe.prepare_of";
 
+static bool isEntry(func::FuncOp function) {
+  return function.isPublic() && !function->hasAttr(kPrepareOf) &&
+         !function.isDeclaration();
+}
+
+/// `moe_F`, with $ and two digits for what the runtime takes in no symbol.
+static std::string symbolOf(StringRef name) {
+  std::string symbol = "moe_";
+  for (char c : name)
+    if (llvm::isAlnum(c) || c == '_' || c == '.' || c == '-')
+      symbol += c;
+    else
+      symbol += ("$" + Twine(llvm::hexdigit(static_cast<uint8_t>(c) >> 4)) +
+                 Twine(llvm::hexdigit(static_cast<uint8_t>(c) & 15)))
+                    .str();
+  return symbol;
+}
+
+/// The symbol of something else of an entry, which is that of no other entry.
+static std::string symbolOf(func::FuncOp entry, const Twine &suffix) {
+  std::string name = (entry.getSymName() + suffix).str();
+  auto module = entry->getParentOfType<ModuleOp>();
+  while (true) {
+    auto other = module.lookupSymbol<func::FuncOp>(name);
+    if (!other || !isEntry(other))
+      return symbolOf(name);
+    name += '_';
+  }
+}
+
 std::string entrySymbol(func::FuncOp entry) {
-  return ("moe_" + entry.getSymName()).str();
+  return symbolOf(entry.getSymName());
 }
 std::string workspaceSymbol(func::FuncOp entry) {
-  return entrySymbol(entry) + "_workspace";
+  return symbolOf(entry, "_workspace");
 }
 std::string stepSymbol(func::FuncOp entry, size_t step) {
-  return entrySymbol(entry) + "_prepare" + std::to_string(step);
+  return symbolOf(entry, "_prepare" + Twine(step));
 }
 
 FailureOr<SmallVector<EntryFunctions>> findEntries(ModuleOp module) {
   SmallVector<EntryFunctions> entries;
   for (auto function : module.getOps<func::FuncOp>())
-    if (function.isPublic() && !function->hasAttr(kPrepareOf) &&
-        !function.isDeclaration())
+    if (isEntry(function))
       entries.push_back({function, {}});
   if (entries.empty())
     return module.emitError("has no public function to compile");

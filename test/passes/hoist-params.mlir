@@ -138,3 +138,21 @@ func.func @not_numbers(%x: tensor<?x6xf32>, %w: tensor<6x6xf32> {moe.param = "w"
   }
   return %m, %f : tensor<?x6xf32>, f32
 }
+
+// -----
+// Another function has the name of a step.
+// CHECK-LABEL: func.func private @named_prepare0_0(
+// CHECK-SAME:    moe.prepare_of = "named", moe.step = 0
+// CHECK-LABEL: func.func @named(
+// CHECK-LABEL: func.func @named_prepare0(
+func.func @named(%x: tensor<?x6xf32>, %w: tensor<6x6xf32> {moe.param = "w"}) -> tensor<?x6xf32> {
+  %p = grouped.pack %w : tensor<6x6xf32> -> !grouped.packed<1x6x6xf32, 1>
+  %m = grouped.matmul %x weights %p : (tensor<?x6xf32>, !grouped.packed<1x6x6xf32, 1>) -> tensor<?x6xf32> {
+  ^bb0(%a: f32):
+    grouped.yield rows(%a : f32)
+  }
+  return %m : tensor<?x6xf32>
+}
+func.func @named_prepare0(%x: tensor<?x6xf32>) -> tensor<?x6xf32> {
+  return %x : tensor<?x6xf32>
+}
