@@ -129,6 +129,7 @@ struct ScaleBeforeCombine : OpRewritePattern<Product> {
     if (!combine || combine->getParentOp() != product->getParentOp() ||
         combine.getWeighting() != Weighting::Weighted || !factor ||
         !isFactor(*factor) || getElementTypeOrSelf(sum.getType()).isF64() ||
+        sum.getType() != product->getResult(0).getType() ||
         !isOnlyReader(product, sum))
       return failure();
     Value scaled =

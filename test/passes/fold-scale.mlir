@@ -209,3 +209,16 @@ func.func @not_another_map(%x: !x, %r: !r) -> !x {
   }
   return %z : !x
 }
+
+// CHECK-LABEL: func.func @not_to_another_type(
+// CHECK-NOT:     moe.scale
+// CHECK:         moe.map
+func.func @not_to_another_type(%x: !x, %r: !r) -> tensor<3x64xf32> {
+  %y = moe.combine %x by %r weighted : !x, !r
+  %z = moe.map (%a = %y) : (!x) -> tensor<3x64xf32> {
+    %two = arith.constant 2.0 : f32
+    %b = arith.mulf %a, %two : f32
+    moe.yield %b : f32
+  }
+  return %z : tensor<3x64xf32>
+}
