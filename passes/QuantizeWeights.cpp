@@ -2,6 +2,7 @@
 // bits with scales.
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/Passes.h"
+#include "passes/Rewriting.h"
 
 using namespace mlir;
 using namespace moe;
@@ -20,9 +21,10 @@ static bool dependsOnInputs(Value value, DenseSet<Value> &seen) {
     return !function ||
            !function.getArgAttr(argument.getArgNumber(), "moe.param");
   }
-  return llvm::any_of(value.getDefiningOp()->getOperands(), [&](Value operand) {
-    return dependsOnInputs(operand, seen);
-  });
+  SmallVector<Value> operands(value.getDefiningOp()->getOperands());
+  llvm::append_range(operands, capturedScalars(value.getDefiningOp()));
+  return llvm::any_of(
+      operands, [&](Value operand) { return dependsOnInputs(operand, seen); });
 }
 
 namespace {

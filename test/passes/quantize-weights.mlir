@@ -54,3 +54,18 @@ func.func @not_unused(%a: tensor<6x6xbf16>) -> !q {
   %p = grouped.pack %a : tensor<6x6xbf16> -> !q
   return %p : !q
 }
+
+// CHECK-LABEL: func.func @not_what_is_computed_inside(
+// CHECK:         grouped.pack {{.*}} -> !grouped.packed<5x6x6xf32, 1>
+func.func @not_what_is_computed_inside(%x: !x, %offsets: tensor<6xi32>, %a: tensor<5x6x6xf32> {moe.param = "a"}, %c: f32) -> !x {
+  %b = moe.map (%v = %a) : (tensor<5x6x6xf32>) -> tensor<5x6x6xf32> {
+    %s = arith.mulf %v, %c : f32
+    moe.yield %s : f32
+  }
+  %p = grouped.pack %b : tensor<5x6x6xf32> -> !grouped.packed<5x6x6xf32, 1>
+  %y = grouped.matmul %x groups %offsets weights %p : (!x, tensor<6xi32>, !grouped.packed<5x6x6xf32, 1>) -> !x {
+  ^bb0(%u: f32):
+    grouped.yield rows(%u : f32)
+  }
+  return %y : !x
+}
