@@ -16,24 +16,37 @@ namespace moe {
 #include "passes/Passes.h.inc"
 } // namespace moe
 
-static std::optional<int64_t> constantIndex(Value value) {
+static std::optional<APInt> constantInteger(Value value) {
   APInt constant;
   if (!matchPattern(value, m_ConstantInt(&constant)))
     return std::nullopt;
-  return constant.getSExtValue();
+  return constant;
+}
+
+static std::optional<int64_t> constantIndex(Value value) {
+  if (std::optional<APInt> constant = constantInteger(value))
+    return constant->getSExtValue();
+  return std::nullopt;
 }
 
 /// Writes the body once per iteration, with the induction variable as a
 /// constant.
-static void unroll(scf::ForOp loop, int64_t begin, int64_t end, int64_t step) {
+static void unroll(scf::ForOp loop, APInt index, const APInt &end,
+                   const APInt &step) {
   OpBuilder builder(loop);
   SmallVector<Value> carried(loop.getInitArgs());
-  for (int64_t i = begin; i < end; i += step) {
+  bool overflow = false;
+  auto isBelowEnd = [&] {
+    return loop.getUnsignedCmp() ? index.ult(end) : index.slt(end);
+  };
+  while (!overflow && isBelowEnd()) {
     IRMapping mapping;
-    Value index = arith::ConstantOp::create(
+    Value number = arith::ConstantOp::create(
         builder, loop.getLoc(),
-        builder.getIntegerAttr(loop.getInductionVar().getType(), i));
-    mapping.map(loop.getInductionVar(), index);
+        builder.getIntegerAttr(loop.getInductionVar().getType(), index));
+    index = loop.getUnsignedCmp() ? index.uadd_ov(step, overflow)
+                                  : index.sadd_ov(step, overflow);
+    mapping.map(loop.getInductionVar(), number);
     mapping.map(loop.getRegionIterArgs(), carried);
     for (Operation &op : loop.getBody()->without_terminator()) {
       Operation *copy = builder.clone(op, mapping);
@@ -73,12 +86,15 @@ static LogicalResult unrollScopes(func::FuncOp function) {
     if (!loop)
       return found.emitOpError("has an index that is neither a constant nor "
                                "computed from the variable of an scf.for");
-    std::optional<int64_t> begin = constantIndex(loop.getLowerBound()),
-                           end = constantIndex(loop.getUpperBound()),
-                           step = constantIndex(loop.getStep());
+    std::optional<APInt> begin = constantInteger(loop.getLowerBound()),
+                         end = constantInteger(loop.getUpperBound()),
+                         step = constantInteger(loop.getStep());
     if (!begin || !end || !step)
       return found.emitOpError(
           "is in an scf.for whose bounds are not constants");
+    if (loop.getUnsignedCmp() ? step->isZero() : !step->isStrictlyPositive())
+      return found.emitOpError("is in an scf.for of step ")
+             << step->getSExtValue() << ", expected at least 1";
     unroll(loop, *begin, *end, *step);
   }
 }

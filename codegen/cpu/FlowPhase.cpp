@@ -103,18 +103,27 @@ SmallVector<Value> FlowEmitter::emitFor(scf::ForOp op) {
   Value high = f.scalars.lookup(op.getUpperBound());
   Value step = f.scalars.lookup(op.getStep());
   Type type = low.getType();
+  bool isUnsigned = op.getUnsignedCmp();
   // A step below 1 is an error, and counting iterations cannot overflow.
   auto wide = [&](Value value) -> Value {
-    return type.isIndex()
-               ? Value(arith::IndexCastOp::create(b, f.loc, i64, value))
-           : type == i64 ? value
-                         : Value(arith::ExtSIOp::create(b, f.loc, i64, value));
+    if (type.isIndex())
+      return arith::IndexCastOp::create(b, f.loc, i64, value);
+    if (type == i64)
+      return value;
+    return isUnsigned ? Value(arith::ExtUIOp::create(b, f.loc, i64, value))
+                      : Value(arith::ExtSIOp::create(b, f.loc, i64, value));
+  };
+  auto below = [&](Value x, Value y) -> Value {
+    return arith::CmpIOp::create(b, f.loc,
+                                 isUnsigned ? arith::CmpIPredicate::ult
+                                            : arith::CmpIPredicate::slt,
+                                 x, y);
   };
   auto number = [&](int64_t value) -> Value {
     return arith::ConstantIntOp::create(b, f.loc, value, 64);
   };
   Value begin = wide(low), end = wide(high), by = wide(step);
-  Value some = f.less(begin, end), forward = f.less(number(0), by);
+  Value some = below(begin, end), forward = below(number(0), by);
   Value wrong = arith::XOrIOp::create(
       b, f.loc, forward, arith::ConstantIntOp::create(b, f.loc, 1, 1));
   f.ifThen(wrong, [&] { reportError(f, MOERT_CODE_STEP, by); });

@@ -28,17 +28,28 @@ static void call(func::CallOp op, Frame &frame) {
 }
 
 static void forLoop(scf::ForOp op, Frame &frame) {
-  int64_t end = frame.integer(op.getUpperBound()),
+  int64_t begin = frame.integer(op.getLowerBound()),
+          end = frame.integer(op.getUpperBound()),
           step = frame.integer(op.getStep());
-  if (step <= 0)
+  mlir::Type type = op.getStep().getType();
+  unsigned width = type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
+  bool isUnsigned = op.getUnsignedCmp();
+  if (isUnsigned ? step == 0 : step <= 0)
     fail("has step " + Twine(step) + ", expected at least 1");
+  // Unsigned, so that nothing overflows on the way past the end.
+  auto bits = [&](int64_t number) {
+    return static_cast<uint64_t>(number) &
+           llvm::maskTrailingOnes<uint64_t>(isUnsigned ? width : 64);
+  };
+  bool some = isUnsigned ? bits(begin) < bits(end) : begin < end;
+  uint64_t distance = some ? bits(end) - bits(begin) : 0;
   SmallVector<Value> carried = getAll(frame, op.getInitArgs());
-  for (int64_t i = frame.integer(op.getLowerBound()); i < end; i += step) {
-    SmallVector<Value> arguments = {i};
+  for (uint64_t at = 0; at < distance; at += bits(step)) {
+    SmallVector<Value> arguments = {
+        llvm::SignExtend64(bits(begin) + at, width)};
     llvm::append_range(arguments, carried);
     carried = frame.run(op.getRegion(), arguments);
-    if (step >
-        end - i) // i + step would pass the end, and perhaps the largest integer
+    if (bits(step) > distance - at)
       break;
   }
   setAll(frame, op.getResults(), carried);

@@ -59,3 +59,20 @@ func.func @not_unrolled(%x: tensor<?x4xf32>, %n: index, %m: !moe.scope) -> tenso
   }
   return %y : tensor<?x4xf32>
 }
+
+// -----
+// To 255, and past the largest number of its type.
+// CHECK-LABEL: func.func @unsigned(
+// CHECK-SAME:    %{{.*}}: tensor<4xf32> {moe.param = "layers.100.w"}, %{{.*}}: tensor<4xf32> {moe.param = "layers.200.w"})
+func.func @unsigned(%x: tensor<4xf32>, %m: !moe.scope) -> tensor<4xf32> {
+  %begin = arith.constant 100 : i8
+  %end = arith.constant -1 : i8
+  %y = scf.for unsigned %i = %begin to %end step %begin iter_args(%v = %x) -> (tensor<4xf32>) : i8 {
+    %j = arith.index_castui %i : i8 to index
+    %s = moe.scope %m "layers.{}." at %j
+    %w = moe.param %s "w" : tensor<4xf32>
+    %a = arith.addf %v, %w : tensor<4xf32>
+    scf.yield %a : tensor<4xf32>
+  }
+  return %y : tensor<4xf32>
+}

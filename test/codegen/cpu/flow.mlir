@@ -18,6 +18,14 @@
 // FAR: i64=4
 // RUN: not moe-run %t.so --function=far --input=i64=5 --input=i64=0 2>&1 | FileCheck %s --check-prefix=STEP
 // STEP: 'far': a loop has step 0, expected at least 1
+// RUN: moe-run %t.so --function=unsigned --input=i8=1 --input=i8=-1 --input=i8=100 | FileCheck %s --check-prefix=UNSIGNED
+// RUN: moe-interpret %s --function=unsigned --input=i8=1 --input=i8=-1 --input=i8=100 | FileCheck %s --check-prefix=UNSIGNED
+// RUN: moe-run %t.so --function=unsigned --input=i8=1 --input=i8=-1 --input=i8=-100 | FileCheck %s --check-prefix=FORWARD
+// RUN: moe-interpret %s --function=unsigned --input=i8=1 --input=i8=-1 --input=i8=-100 | FileCheck %s --check-prefix=FORWARD
+// UNSIGNED: i64=3
+// UNSIGNED: i8=-55
+// FORWARD: i64=2
+// FORWARD: i8=-99
 
 // Every iteration ends with a barrier and counts its tasks anew; weights are packed before.
 // RUN: moe-compile %s --emit=cpu --level=avx2 -o - | FileCheck %s --check-prefix=CODE
@@ -29,6 +37,17 @@
 // CODE: memref.atomic_rmw addi
 // CODE-COUNT-3: omp.barrier
 // CODE: scf.yield
+// Numbers without a sign: -1 is the largest, and -100 goes forward.
+func.func @unsigned(%begin: i8, %end: i8, %step: i8) -> (index, i8) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %n, %last = scf.for unsigned %i = %begin to %end step %step iter_args(%a = %c0, %l = %step) -> (index, i8) : i8 {
+    %b = arith.addi %a, %c1 : index
+    scf.yield %b, %i : index, i8
+  }
+  return %n, %last : index, i8
+}
+
 // CODE: func.func @moe_universal_prepare
 !x = tensor<?x6xf32>
 !e = tensor<6xf32>
