@@ -256,6 +256,25 @@ static bool hasForm(Type type) {
          element.isF16() || element.isBF16();
 }
 
+/// Whether a tensor, or one row of it, has more bytes than any memory.
+static bool isTooLarge(Type type) {
+  ArrayRef<int64_t> shape;
+  if (auto tensor = dyn_cast<RankedTensorType>(type))
+    shape = tensor.getShape();
+  if (auto packed = dyn_cast<grouped::PackedType>(type))
+    shape = packed.getShape();
+  constexpr int64_t most = int64_t{1} << 44; // elements: of 8 bytes, 2^47
+  int64_t elements = 1;
+  for (int64_t size : shape) {
+    if (ShapedType::isDynamic(size) || size == 0)
+      continue;
+    if (size > most / elements)
+      return !llvm::is_contained(shape, 0);
+    elements *= size;
+  }
+  return false;
+}
+
 static constexpr StringLiteral forms =
     ": entries take and return numbers and tensors of f64, f32, f16, bf16, i1, "
     "i8, ui8, i32, i64 and index";
@@ -328,13 +347,15 @@ LogicalResult Extents::finish(func::FuncOp function) {
 }
 
 LogicalResult Extents::addArgument(BlockArgument argument) {
-  if (isa<grouped::PackedType>(argument.getType()))
-    return success();
   Operation *function = argument.getOwner()->getParentOp();
   auto refuse = [&] {
     return function->emitOpError("argument ")
            << argument.getArgNumber() << " is " << argument.getType();
   };
+  if (isTooLarge(argument.getType()))
+    return refuse() << ": larger than any memory";
+  if (isa<grouped::PackedType>(argument.getType()))
+    return success();
   if (!hasForm(argument.getType()))
     return refuse() << forms;
   auto type = dyn_cast<RankedTensorType>(argument.getType());
@@ -359,7 +380,15 @@ FailureOr<Extents> Extents::analyse(func::FuncOp function) {
   for (BlockArgument argument : function.getArguments())
     if (failed(extents.addArgument(argument)))
       return failure();
-  if (failed(extents.visitBody(function.front())) ||
+  WalkResult large = function.walk([](Operation *op) {
+    for (Type type : op->getResultTypes())
+      if (isTooLarge(type)) {
+        op->emitOpError("makes a ") << type << ": larger than any memory";
+        return WalkResult::interrupt();
+      }
+    return WalkResult::advance();
+  });
+  if (large.wasInterrupted() || failed(extents.visitBody(function.front())) ||
       failed(extents.finish(function)))
     return failure();
   return extents;

@@ -18,6 +18,28 @@ func.func @f(%x: tensor<8x?x4xf32>) -> tensor<8x?x4xf32> {
   // error: 'func.return' op returns 'tensor<8x?x4xf32>' as result 0: only the first dimension may be dynamic in CPU code
   return %x : tensor<8x?x4xf32>
 }
+//--- large-argument.mlir
+// error: argument 0 is 'tensor<?x4294967296x4294967296xf32>': larger than any memory
+func.func @f(%x: tensor<?x4294967296x4294967296xf32>) -> index {
+  %n = moe.tokens %x : tensor<?x4294967296x4294967296xf32>
+  return %n : index
+}
+//--- large-param.mlir
+// error: argument 1 is '!grouped.packed<1x16777216x16777216xf32, 1>': larger than any memory
+func.func @f(%x: tensor<?x16777216xf32>, %m: !moe.scope) -> tensor<?x16777216xf32> {
+  %w = moe.param %m "w" : tensor<16777216x16777216xf32>
+  %y = moe.linear %x, %w : (tensor<?x16777216xf32>, tensor<16777216x16777216xf32>) -> tensor<?x16777216xf32>
+  return %y : tensor<?x16777216xf32>
+}
+//--- large.mlir
+func.func @f(%x: tensor<1xf32>) -> f32 {
+  %one = arith.constant 1 : index
+  // error: 'tensor.empty' op makes a 'tensor<4294967296x4294967296xf32>': larger than any memory
+  %e = tensor.empty() : tensor<4294967296x4294967296xf32>
+  %b = moe.broadcast %x like %e : tensor<1xf32>, tensor<4294967296x4294967296xf32>
+  %f = tensor.extract %b[%one, %one] : tensor<4294967296x4294967296xf32>
+  return %f : f32
+}
 //--- scalar.mlir
 // error: argument 1 is 'i16': entries take and return numbers and tensors of f64, f32, f16, bf16, i1, i8, ui8, i32, i64 and index
 func.func @f(%x: tensor<?x4xf32>, %s: i16) -> tensor<?x4xf32> {
