@@ -29,7 +29,9 @@ private:
     auto plan = combine.getRows().getDefiningOp<grouped::PlanOp>();
     if (!matmul || !plan || matmul.isCombined() ||
         matmul.getNumResults() != 1 || !matmul->hasOneUse() ||
-        matmul->getBlock() != combine->getBlock())
+        matmul->getBlock() != combine->getBlock() ||
+        getElementTypeOrSelf(combine.getInput()) !=
+            getElementTypeOrSelf(combine.getResult()))
       return;
     OpBuilder builder(combine); // the weights may come after the matmul
     auto fused = grouped::MatmulOp::create(
