@@ -96,6 +96,9 @@ OpFoldResult ScopeOp::fold(FoldAdaptor) {
   return getResult();
 }
 
+/// What the runtime takes.
+static constexpr size_t kIndexDigits = 9;
+
 LogicalResult ParamOp::verify() {
   RankedTensorType type = getResult().getType();
   if (!type.hasStaticShape()) // (C1)
@@ -116,10 +119,12 @@ LogicalResult ParamOp::verify() {
     if (name.empty()) // (C3)
       return emitOpError("name '")
              << getText() << "' has an unnamed {}, expected {expert}";
-    if (!begin.empty() && (begin.getAsInteger(10, number) || number < 0))
+    if (!begin.empty() && (begin.getAsInteger(10, number) || number < 0 ||
+                           begin.size() > kIndexDigits))
       return emitOpError("name '")
              << getText() << "' starts {" << name << "} at '" << begin
-             << "', expected an index of 0 or more";
+             << "', expected an index of 0 or more, in up to " << kIndexDigits
+             << " digits";
     ++stacked;
     rest = rest.drop_front(close + 1);
   }

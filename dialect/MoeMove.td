@@ -230,7 +230,7 @@ def Moe_ParamOp : Moe_Op<"param", [Pure]> {
     **Constraints**
     * (C1) the shape is static.
     * (C2) every `{` has its `}`.
-    * (C3) every placeholder has a name, and starts at an index of 0 or more.
+    * (C3) every placeholder has a name, and starts at an index of 0 or more, in up to 9 digits.
     * (C4) there are not more placeholders than dimensions.
 
     **Example**

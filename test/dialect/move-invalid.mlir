@@ -499,8 +499,17 @@ func.func @param(%m: !moe.scope) {
 
 // moe.param (C3)
 func.func @param(%m: !moe.scope) {
-  // expected-error @below {{'moe.param' op name 'experts.{expert:-1}.w' starts {expert} at '-1', expected an index of 0 or more}}
+  // expected-error @below {{'moe.param' op name 'experts.{expert:-1}.w' starts {expert} at '-1', expected an index of 0 or more, in up to 9 digits}}
   %0 = moe.param %m "experts.{expert:-1}.w" : tensor<8x4xf32>
+  return
+}
+
+// -----
+
+// moe.param (C3)
+func.func @param(%m: !moe.scope) {
+  // expected-error @below {{'moe.param' op name 'experts.{expert:1000000000}.w' starts {expert} at '1000000000', expected an index of 0 or more, in up to 9 digits}}
+  %0 = moe.param %m "experts.{expert:1000000000}.w" : tensor<8x4xf32>
   return
 }
 
