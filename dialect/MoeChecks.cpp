@@ -2,7 +2,6 @@
 // levels.
 #include "dialect/MoeChecks.h"
 #include "dialect/MoeDialect.h"
-#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace moe;
@@ -50,12 +49,7 @@ LogicalResult moe::verifyCapacity(Operation *op, Value capacity,
   return success();
 }
 
-LogicalResult moe::verifyKnownCapacity(Operation *op, Value capacity) {
-  APInt constant;
-  if (matchPattern(capacity, m_ConstantInt(&constant)) &&
-      constant.getSExtValue() < 1)
-    return op->emitOpError("has a capacity of ")
-           << constant.getSExtValue() << ", expected at least 1";
+LogicalResult moe::verifyNotDropless(Operation *op, Value capacity) {
   auto formula = capacity.getDefiningOp<CapacityOp>();
   if (formula && formula.isDropless())
     return op->emitOpError("is limited by a capacity of ")

@@ -20,10 +20,10 @@ mlir::LogicalResult verifySegments(mlir::Operation *op, mlir::Value segments);
 /// then has segments.
 mlir::LogicalResult verifyCapacity(mlir::Operation *op, mlir::Value capacity,
                                    mlir::Value segments);
-/// Checks that a capacity that is known is one that something can be limited
-/// to.
-mlir::LogicalResult verifyKnownCapacity(mlir::Operation *op,
-                                        mlir::Value capacity);
+/// Checks that a capacity is not that of a formula which limits nothing. One
+/// below 1 is known only after folding, and valid: nothing is taken.
+mlir::LogicalResult verifyNotDropless(mlir::Operation *op,
+                                      mlir::Value capacity);
 
 /// `groups n keep m score sum j` over E experts, of which k are chosen (0: not
 /// by number).

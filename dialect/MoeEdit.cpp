@@ -160,7 +160,7 @@ LogicalResult LimitOp::verify() {
            << (byChoice ? "token" : "token, slot or pair");
   if (failed(verifyCapacity(*this, getCapacity(), getSegments()))) // (C4)
     return failure();
-  if (failed(verifyKnownCapacity(*this, getCapacity()))) // (C5)
+  if (failed(verifyNotDropless(*this, getCapacity()))) // (C5)
     return failure();
   if (!getPlace())
     return success();

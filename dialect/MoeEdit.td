@@ -111,7 +111,7 @@ def Moe_LimitOp : Moe_Op<"limit", [Pure, AttrSizedOperandSegments, AllTypesMatch
     * (C2) an order by value has a priority; `position` and `weight` have none.
     * (C3) the priority has one value per token; by value also one per slot or per pair.
     * (C4) segments are [T]; a capacity [T] has segments.
-    * (C5) a constant capacity is 1 or more, and not that of a dropless program.
+    * (C5) the capacity is not that of a dropless program.
     * (C6) `next_choice` needs a routing with slots, and an order other than `position`.
     * (C7) 1 <= j <= k.
 

@@ -195,7 +195,7 @@ LogicalResult RouteOp::verify() {
                          << " has no segments, only take";
   if (getCapacity() &&
       (failed(verifyCapacity(*this, getCapacity(), getSegments())) || // (C10)
-       failed(verifyKnownCapacity(*this, getCapacity()))))            // (C11)
+       failed(verifyNotDropless(*this, getCapacity()))))              // (C11)
     return failure();
   // (C12)
   int thresholds =

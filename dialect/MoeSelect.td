@@ -50,7 +50,7 @@ def Moe_RouteOp : Moe_Op<"route", [Pure, AttrSizedOperandSegments]> {
     * (C8) k <= m * E / n.
     * (C9) `take` has a capacity, the others neither a capacity nor segments.
     * (C10) segments are [T]; a capacity [T] has segments.
-    * (C11) a constant capacity is 1 or more, and not that of a dropless program.
+    * (C11) the capacity is not that of a dropless program.
     * (C12) `greater_than`, `at_least` and `top_p` have a threshold, either a literal or a value; the others have none.
     * (C13) a literal is finite; p is more than 0 and at most 1.
 

@@ -111,3 +111,19 @@ func.func @routing_stays(%r: !moe.routing<8, top 2>, %q: !moe.routing<8, top 2>,
   %2 = moe.limit %r to %c order choice place 1 overflow next_choice : !moe.routing<8, top 2>, index
   return %0, %1, %2 : !moe.routing<8, top 2>, !moe.routing<9, top 2>, !moe.routing<8, top 2>
 }
+
+// -----
+
+// A capacity below 1 stays what it is when folding finds it out.
+// CHECK-LABEL: func @capacity
+func.func @capacity(%r: !moe.routing<8, top 2>, %s: tensor<?x8xf32>) -> (!moe.routing<8, top 2>, !moe.routing<8, take>) {
+  // CHECK: %[[C:.*]] = arith.constant -1 : index
+  // CHECK: moe.limit %arg0 to %[[C]]
+  // CHECK: moe.route %arg1 take %[[C]]
+  %1 = arith.constant 1 : index
+  %2 = arith.constant 2 : index
+  %c = arith.subi %1, %2 : index
+  %l = moe.limit %r to %c order position overflow drop : !moe.routing<8, top 2>, index
+  %t = moe.route %s take %c : tensor<?x8xf32>, index -> !moe.routing<8, take>
+  return %l, %t : !moe.routing<8, top 2>, !moe.routing<8, take>
+}

@@ -179,16 +179,6 @@ func.func @limit(%r: !moe.routing<8, top 2>, %c: index, %q: tensor<?x2xi32>) {
 // -----
 
 // moe.limit (C5)
-func.func @limit(%r: !moe.routing<8, top 2>) {
-  %c = arith.constant -1 : index
-  // expected-error @below {{'moe.limit' op has a capacity of -1, expected at least 1}}
-  %0 = moe.limit %r to %c order position overflow drop : !moe.routing<8, top 2>, index
-  return
-}
-
-// -----
-
-// moe.limit (C5)
 func.func @limit(%r: !moe.routing<8, top 2>, %t: index) {
   %c = moe.capacity %t by tutel factor 0.0 experts 8 choices 2 : index
   // expected-error @below {{'moe.limit' op is limited by a capacity of tutel with factor 0, which means dropless there}}

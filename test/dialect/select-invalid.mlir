@@ -163,16 +163,6 @@ func.func @route(%s: tensor<?x8xf32>, %c: tensor<i32>, %q: tensor<?xi32>) {
 
 // moe.route (C11)
 func.func @route(%s: tensor<?x8xf32>) {
-  %c = arith.constant 0 : index
-  // expected-error @below {{'moe.route' op has a capacity of 0, expected at least 1}}
-  %0 = moe.route %s take %c : tensor<?x8xf32>, index -> !moe.routing<8, take>
-  return
-}
-
-// -----
-
-// moe.route (C11)
-func.func @route(%s: tensor<?x8xf32>) {
   %t = moe.tokens %s : tensor<?x8xf32>
   %c = moe.capacity %t by megablocks factor 0.0 experts 8 choices 2 : index
   // expected-error @below {{'moe.route' op is limited by a capacity of megablocks with factor 0, which means dropless there}}

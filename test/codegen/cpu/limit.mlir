@@ -2,7 +2,7 @@
 // segment, next choices, routings with and without slots, no tokens and many.
 // RUN: moe-compile %s --level=avx2 -o %t.so
 // RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.so position:0,7,513 choice:1,64,513 weight:0,64:special \
-// RUN:   value:0,64,513:special segments:0,1,7,513:special taken:64:special edges:7:special sizes:0,513 wide:0,64 -- --expected_rtol=1e-6
+// RUN:   value:0,64,513:special segments:0,1,7,513:special taken:64:special edges:7:special sizes:0,513 wide:0,64 nothing:0,7 -- --expected_rtol=1e-6
 // RUN: moe-compile %s --level=avx512 --emulated -o %t.512.so
 // RUN: env LEVELS=avx2 %{python} %S/Inputs/agree.py %s %t.512.so value:64:special segments:64:special -- --expected_rtol=1e-6
 !s = tensor<?x5xf32>
@@ -133,4 +133,16 @@ func.func @wide(%s: !s, %v: tensor<?xf64>) -> (!i, !i) {
   %a, %i = grouped.limit %t, %g experts 5 to %c4 order choice by %k : (!k, !i, index, tensor<?xf64>) -> (!k, !i)
   %b, %j = grouped.limit %t, %g experts 5 to %c4 order value by %k : (!k, !i, index, tensor<?xf64>) -> (!k, !i)
   return %i, %j : !i, !i
+}
+
+// A capacity below 1, as folding finds out.
+func.func @nothing(%s: tensor<?x8xf32>) -> (tensor<?x2xi32>, tensor<?x8xf32>) {
+  %one = arith.constant 1 : index
+  %c = arith.subi %one, %one : index
+  %r = moe.route %s top 2 : tensor<?x8xf32> -> !moe.routing<8, top 2>
+  %l = moe.limit %r to %c order position overflow drop : !moe.routing<8, top 2>, index
+  %i = moe.indices %l : !moe.routing<8, top 2> -> tensor<?x2xi32>
+  %t = moe.route %s take %c : tensor<?x8xf32>, index -> !moe.routing<8, take>
+  %m = moe.to_matrix %t : !moe.routing<8, take> -> tensor<?x8xf32>
+  return %i, %m : tensor<?x2xi32>, tensor<?x8xf32>
 }
