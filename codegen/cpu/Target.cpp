@@ -14,10 +14,9 @@ static constexpr int64_t kMaxRows = 6;
 // CPUs with AVX-512-BF16 prefetch well enough by themselves: on Zen 4 prefetch
 // instructions cost a tenth of the speed at four rows an expert. Those with AMX
 // gain a quarter by them, so without code for amx the runtime takes avx512
-// there (runtime/Cpu.cpp). What is asked for L1 holds one of a few buffers
-// until it comes, so on such CPUs asking for L2 and long before is 3 to 10 %
-// faster, but for bf16 and 8 bits on amx, whose tiles of 2 and 3 rows read
-// fastest.
+// there (runtime/Cpu.cpp). Asking for L2, and from far ahead, makes 4-bit
+// weights up to a third faster there; others only where experts have few rows,
+// since later tiles of a panel want it in L1.
 static constexpr Ahead kNot = {0, 0}, kNearest = {2048, 3}, kNear = {4096, 3},
                        kFar = {8192, 2};
 
@@ -30,7 +29,7 @@ static const Level kLevels[] = {
     {"avx2", 8, 2, 12, false, false, 4, kNear, kNear, "x86-64-v3", ""},
     {"avxvnni", 8, 2, 12, false, true, 4, kNear, kNear, "x86-64-v3",
      "+avxvnni"},
-    {"avx512", 16, 4, 24, false, false, 4, kFar, kFar, "x86-64-v4",
+    {"avx512", 16, 4, 24, false, false, 4, kNear, kFar, "x86-64-v4",
      "-prefer-256-bit"},
     {"avx512bf16", 16, 4, 24, true, true, 4, kNot, kNot, "x86-64-v4",
      "-prefer-256-bit,+avx512bf16,+avx512vnni"},
