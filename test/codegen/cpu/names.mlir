@@ -7,13 +7,13 @@
 // LIST: f_workspace_(d0x2xf32)
 // LIST: a "b" $(d0x2xf32)
 // RUN: moe-run %t.so --function=f_prepare0 --input=1x2xf32=1,-2 | FileCheck %s --check-prefix=PREPARE
-// PREPARE: 1x2xf32=1 0
+// PREPARE: 1x2xf32=[1 0]
 // RUN: moe-run %t.so --function=f_workspace --input=1x2xf32=1,-2 | FileCheck %s --check-prefix=WORKSPACE
-// WORKSPACE: 1x2xf32=-1 2
+// WORKSPACE: 1x2xf32=[-1 2]
 // RUN: moe-run %t.so --function=f_workspace_ --input=1x2xf32=1,-2 | FileCheck %s --check-prefix=LINE
-// LINE: 1x2xf32=1 -2
+// LINE: 1x2xf32=[1 -2]
 // RUN: moe-run %t.so '--function=a "b" $' --input=1x2xf32=1,-2 | FileCheck %s --check-prefix=ODD
-// ODD: 1x2xf32=2 -4
+// ODD: 1x2xf32=[2 -4]
 // RUN: moe-compile %s --emit=cpu --level=avx2 -o - | FileCheck %s
 // CHECK-DAG: func.func @moe_f_avx2
 // CHECK-DAG: func.func @moe_f_workspace___avx2
