@@ -13,6 +13,7 @@ namespace moert {
 
 /// More than this are not told apart.
 constexpr int64_t mostNodes = 64;
+constexpr int32_t mostThreads = 4096;
 
 struct Machine {
   int64_t cacheBytes = 0; // L2 of a core; 0: not known

@@ -220,9 +220,9 @@ moert_status moert_session_create(moert_module *module,
   *session = nullptr;
   return guarded(error, [&] {
     moert_options given = options ? *options : moert_options{};
-    if (given.threads < 0)
-      fail(MOERT_USAGE, "{} threads; wanted 1 or more, or 0 for all",
-           given.threads);
+    if (given.threads < 0 || given.threads > mostThreads)
+      fail(MOERT_USAGE, "{} threads; wanted 1 to {}, or 0 for all",
+           given.threads, mostThreads);
     if (given.cache_bytes < 0)
       fail(MOERT_USAGE,
            "{} bytes of cache; wanted 1 or more, or 0 for those "

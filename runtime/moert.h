@@ -172,7 +172,7 @@ typedef void (*moert_progress)(void *data, int64_t done_bytes,
 /* Set to zero what you do not care about. */
 typedef struct moert_options {
   int32_t function;   /* index in the module */
-  int32_t threads;    /* 0: as many as this process may use */
+  int32_t threads;    /* up to 4096; 0: as many as it may use */
   const char *prefix; /* put before every param name; null: "" */
   /* Instruction set level. Null: $MOE_CPU, or else the fastest that both this
    * CPU and the artefact have. */

@@ -520,6 +520,9 @@ TEST_F(Session, Levels) {
 
 TEST_F(Session, BadOptions) {
   moert_options options = {};
+  options.threads = 5000;
+  EXPECT_EQ(create(test::description(), "", options), MOERT_USAGE);
+  EXPECT_SAYS("5000 threads; wanted 1 to 4096, or 0 for all");
   options.threads = -1;
   EXPECT_EQ(create(test::description(), "", options), MOERT_USAGE);
   options = {};
