@@ -114,13 +114,14 @@ LogicalResult ParamOp::verify() {
     size_t close = rest.find('}', open);
     if (close == StringRef::npos || rest.slice(open + 1, close).contains('{'))
       return emitOpError("name '") << getText() << "' has a { without }";
-    auto [name, begin] = rest.slice(open + 1, close).split(':');
+    StringRef inside = rest.slice(open + 1, close);
+    auto [name, begin] = inside.split(':');
     int64_t number = 0;
     if (name.empty()) // (C3)
       return emitOpError("name '")
              << getText() << "' has an unnamed {}, expected {expert}";
-    if (!begin.empty() && (begin.getAsInteger(10, number) || number < 0 ||
-                           begin.size() > kIndexDigits))
+    if (inside.contains(':') && (begin.getAsInteger(10, number) || number < 0 ||
+                                 begin.size() > kIndexDigits))
       return emitOpError("name '")
              << getText() << "' starts {" << name << "} at '" << begin
              << "', expected an index of 0 or more, in up to " << kIndexDigits

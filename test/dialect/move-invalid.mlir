@@ -490,6 +490,15 @@ func.func @param(%m: !moe.scope) {
 
 // moe.param (C3)
 func.func @param(%m: !moe.scope) {
+  // expected-error @below {{'moe.param' op name 'experts.{expert:}.w' starts {expert} at '', expected an index of 0 or more, in up to 9 digits}}
+  %0 = moe.param %m "experts.{expert:}.w" : tensor<8x4xf32>
+  return
+}
+
+// -----
+
+// moe.param (C3)
+func.func @param(%m: !moe.scope) {
   // expected-error @below {{'moe.param' op name 'experts.{}.w' has an unnamed {}, expected {expert}}}
   %0 = moe.param %m "experts.{}.w" : tensor<8x4xf32>
   return
