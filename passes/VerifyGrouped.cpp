@@ -51,6 +51,9 @@ private:
     if (!entry.isPublic())
       return entry.emitOpError(
           "is private and was not inlined: is it recursive?");
+    if (!llvm::hasSingleElement(entry.getBody()))
+      return entry.emitOpError(
+          "has several blocks, expected one: control flow is that of scf");
     bool constants = false;
     for (BlockArgument argument : entry.getArguments()) {
       unsigned number = argument.getArgNumber();

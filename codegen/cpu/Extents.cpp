@@ -204,7 +204,24 @@ LogicalResult Extents::unify(Operation *op, Extent left, Extent right) {
            << left.factor << " and " << right.factor
            << " rows as if they had equally many";
   return op->emitOpError("uses tensors whose numbers of rows have nothing to "
-                         "do with each other");
+                         "do with each other: ")
+         << text(left) << ", and " << text(right);
+}
+
+std::string Extents::text(Extent rows) const {
+  switch (rows.kind) {
+  case Extent::Kind::Constant:
+    return std::to_string(rows.factor);
+  case Extent::Kind::Input:
+    return "a number made of the rows of argument " +
+           std::to_string(numbers.empty() ? dynamicArguments[rows.id]
+                                          : symbolArguments[rows.id].first);
+  case Extent::Kind::Grouped:
+    return "a number made of the rows that a routing dispatches";
+  case Extent::Kind::Group:
+    return "the rows of one expert";
+  }
+  return {};
 }
 
 /// The rows that a size counts: those of a tensor, or a number that is made of
@@ -367,6 +384,7 @@ LogicalResult Extents::addArgument(BlockArgument argument) {
     return refuse() << ": only one dimension may be dynamic in CPU code";
   unsigned id = parents.size();
   parents.push_back(id);
+  dynamicArguments.push_back(argument.getArgNumber());
   sizes.emplace_back();
   set(argument, Extent{Extent::Kind::Input, 1, id});
   return success();
@@ -374,9 +392,6 @@ LogicalResult Extents::addArgument(BlockArgument argument) {
 
 FailureOr<Extents> Extents::analyse(func::FuncOp function) {
   Extents extents;
-  if (!llvm::hasSingleElement(function.getBody()))
-    return function.emitOpError("has several blocks: control flow is not "
-                                "supported in CPU code");
   for (BlockArgument argument : function.getArguments())
     if (failed(extents.addArgument(argument)))
       return failure();

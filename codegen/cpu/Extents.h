@@ -104,6 +104,8 @@ private:
     return unify(op, of(a), of(b));
   }
   mlir::LogicalResult unify(mlir::Operation *op, Extent a, Extent b);
+  /// As it stands in a message.
+  std::string text(Extent rows) const;
   bool bind(Extent rows, int64_t size);
   bool check(const RowCheck &wanted);
   std::optional<Extent> rowsOfSize(mlir::Value size) const;
@@ -128,6 +130,7 @@ private:
 
   llvm::DenseMap<mlir::Value, Extent> known;
   llvm::SmallVector<unsigned> parents;             // union-find over inputs
+  llvm::SmallVector<unsigned> dynamicArguments;    // the arguments of inputs
   llvm::SmallVector<std::optional<int64_t>> sizes; // of roots that are bound
   llvm::SmallVector<unsigned> numbers; // of the roots, after analysis
   llvm::SmallVector<std::pair<unsigned, unsigned>> symbolArguments;

@@ -12,6 +12,15 @@ func.func private @again() {
 
 // -----
 
+// expected-error@+1 {{'func.func' op has several blocks, expected one: control flow is that of scf}}
+func.func @blocks() {
+  return
+^unreachable:
+  return
+}
+
+// -----
+
 // expected-error@+1 {{'func.func' op has input 1 behind its constants, expected inputs first}}
 func.func @order(%w: tensor<6xf32> {moe.param = "w"}, %x: tensor<?x6xf32>) {
   return

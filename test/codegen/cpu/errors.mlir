@@ -100,9 +100,22 @@ func.func @f(%x: tensor<?x4xf32>, %ids: tensor<?x1xi32>) -> tensor<3x4xf32> {
 func.func @f(%x: tensor<?x4xf32>, %ids: tensor<?x1xi32>) -> tensor<3x4xf32> {
   %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 2 : tensor<?x1xi32> -> tensor<3xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?x1xi32>
   %g = moe.gather %x at %tokens : tensor<?x4xf32>, tensor<?xi32> -> tensor<?x4xf32>
-  // error: 'tensor.cast' op uses tensors whose numbers of rows have nothing to do with each other
+  // error: rows have nothing to do with each other: a number made of the rows that a routing dispatches, and 3
+  // or: rows have nothing to do with each other: 3, and a number made of the rows that a routing dispatches
   %s = tensor.cast %g : tensor<?x4xf32> to tensor<3x4xf32>
   return %s : tensor<3x4xf32>
+}
+//--- not-dispatched.mlir
+!r = !moe.routing<4, top 2>
+func.func @f(%n: tensor<2xf32>, %x: tensor<?x4xf32>, %w: tensor<4x4x4xf32>) -> tensor<?x4xf32> {
+  %r = moe.route %x top 2 : tensor<?x4xf32> -> !r
+  %out = moe.expert by %r rows(%t = %x) each(%v = %w) : !r, (tensor<?x4xf32>, tensor<4x4x4xf32>) -> tensor<?x4xf32> {
+    %a = moe.linear %t, %v : (tensor<?x4xf32>, tensor<4x4xf32>) -> tensor<?x4xf32>
+    moe.yield %a : tensor<?x4xf32>
+  }
+  // error: rows have nothing to do with each other: a number made of the rows of argument 1, and a number made of the rows that a routing dispatches
+  %y = moe.combine %out by %r weighted : tensor<?x4xf32>, !r
+  return %y : tensor<?x4xf32>
 }
 //--- other-rows.mlir
 func.func @f(%x: tensor<?x4xf32>, %n: index) -> tensor<4xf32> {
@@ -179,7 +192,7 @@ func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
   return %e : tensor<4xf32>
 }
 //--- blocks.mlir
-// error: has several blocks: control flow is not supported in CPU code
+// error: has several blocks, expected one: control flow is that of scf
 func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
   cf.br ^a
 ^a:
