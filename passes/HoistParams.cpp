@@ -163,9 +163,12 @@ private:
       if (isPure(op) && llvm::all_of(op->getResultTypes(), isSized) &&
           (isGiven(op) ||
            (!operands.empty() && llvm::all_of(operands, isFixed)))) {
+        Operation *place = body.findAncestorOpInBlock(*op);
+        if (!place) // in another block of a function that has several
+          return WalkResult::skip();
         moved.insert(op);
-        if (op->getBlock() != &body)
-          op->moveBefore(body.findAncestorOpInBlock(*op));
+        if (place != op)
+          op->moveBefore(place);
       }
       return WalkResult::skip(); // regions of others see their arguments
     });

@@ -53,10 +53,13 @@ static const char *findTooDeep(StringRef text) {
   return nullptr;
 }
 
+static bool isBytecode(StringRef content) {
+  return content.starts_with("ML\xefR");
+}
+
 bool nestsTooDeep(const llvm::MemoryBuffer &buffer) {
   StringRef text = buffer.getBuffer();
-  bool bytecode = text.starts_with("ML\xefR");
-  const char *place = bytecode ? nullptr : findTooDeep(text);
+  const char *place = isBytecode(text) ? nullptr : findTooDeep(text);
   if (!place)
     return false;
   llvm::SourceMgr sources;
@@ -107,6 +110,13 @@ OwningOpRef<ModuleOp> parseModel(StringRef path, MLIRContext &context,
     llvm::errs() << tool << ": cannot read '" << path
                  << "': " << error.message() << "\n";
     exitCode = 5;
+    return {};
+  }
+  StringRef content = (*buffer)->getBuffer();
+  if (!isBytecode(content) && content.contains('\0')) {
+    llvm::errs() << tool << ": " << path
+                 << ": is not text, expected a model (.mlir)\n";
+    exitCode = 4;
     return {};
   }
   OwningOpRef<ModuleOp> module = parseBuffer(std::move(*buffer), context);

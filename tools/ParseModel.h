@@ -15,8 +15,8 @@ inline constexpr int maxNesting = 256;
 
 /// Reads, parses and verifies `path` ("-": standard input). On failure prints
 /// diagnostics to stderr, returns null and sets `exitCode`: 5 if the file
-/// cannot be read, 1 for anything wrong with its text (design: exit codes of
-/// all tools). `tool` begins the message of a file that cannot be read.
+/// cannot be read, 4 if it is not text, 1 for anything wrong with its text.
+/// `tool` begins the message of a file that cannot be read.
 mlir::OwningOpRef<mlir::ModuleOp> parseModel(llvm::StringRef path,
                                              mlir::MLIRContext &context,
                                              int &exitCode,

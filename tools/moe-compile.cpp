@@ -101,10 +101,18 @@ std::optional<std::string> compile(const Options &options, ModuleOp module) {
   if (options.emit == "mlir")
     return textOf(module);
   PassManager manager(module.getContext());
-  if (isGrouped(module))
+  if (isGrouped(module)) {
+    if (!options.weightsFormat.empty())
+      moert::fail(
+          MOERT_USAGE,
+          "--weights-format={}: {} is level 2 already, expected a model "
+          "of level 1",
+          options.weightsFormat, moert::quote(options.model));
     manager.addNestedPass<func::FuncOp>(createFoldTransposes());
-  else
+    manager.addPass(createVerifyGrouped());
+  } else {
     buildMoeToGrouped(manager, options.weightsFormat);
+  }
   if (failed(manager.run(module)))
     return std::nullopt;
   if (options.emit == "grouped")
@@ -162,6 +170,8 @@ int main(int argc, char **argv) {
   Options options;
   CLI::App app{"moe-compile: compiles mixtures of experts ahead of time"};
   app.footer(kExamples);
+  app.set_version_flag("--version",
+                       fmt::format("moe-compile {}", moert_version()));
   std::vector<std::string> names;
   for (const cpu::Level &level : cpu::levels())
     names.push_back(level.name.str());
@@ -179,10 +189,12 @@ int main(int argc, char **argv) {
           CLI::IsMember({"mlir", "grouped", "cpu", "llvm", "asm", "obj", "so"}))
       ->capture_default_str();
   app.add_option("--level", options.levels,
-                 "instruction set levels (default: all, amx only for bf16 "
-                 "and quantised products, avxvnni only for quantised ones); "
-                 "the first one for --emit=cpu|llvm|asm|obj")
+                 "instruction set levels, as avx2,avx512 (default: all, amx "
+                 "only for bf16 and quantised products, avxvnni only for "
+                 "quantised ones); the first one for "
+                 "--emit=cpu|llvm|asm|obj")
       ->delimiter(',')
+      ->allow_extra_args(false) // what follows is the model
       ->check(CLI::IsMember(names));
   app.add_option(
          "--weights-format", options.weightsFormat,

@@ -68,7 +68,7 @@ FailureOr<SmallVector<EntryFunctions>> findEntries(ModuleOp module) {
     if (isEntry(function))
       entries.push_back({function, {}});
   if (entries.empty())
-    return module.emitError("has no public function to compile");
+    return module.emitError("the model has no public function to compile");
   for (auto function : module.getOps<func::FuncOp>()) {
     auto of = function->getAttrOfType<StringAttr>(kPrepareOf);
     if (!of)
