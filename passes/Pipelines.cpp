@@ -34,6 +34,9 @@ void moe::buildNumberedRoutings(OpPassManager &module) {
   // in another, and names of the checkpoint
   //    are known only when the scope's whole way from the entry is visible.
   module.addPass(createInlinerPass());
+  // The inliner removes a function that nobody calls, but leaves what only
+  // that function called.
+  module.addPass(createSymbolDCEPass());
   // 2. Names become arguments, so that equal params are one value for all
   // passes below.
   module.addPass(createLiftParams());
