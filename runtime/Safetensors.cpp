@@ -401,10 +401,11 @@ Safetensors::Safetensors(const std::string &path) : file(path) {
   uint64_t length;
   file.readAt(0, &length, lengthBytes);
   if (length > longestHeader)
-    fail(MOERT_MALFORMED,
-         "{}: header of {} bytes is longer than {} (rule: header length; byte "
-         "0)",
-         path, length, longestHeader);
+    fail(
+        MOERT_MALFORMED,
+        "{}: header of {} bytes is longer than {}: is this a safetensors file? "
+        "(rule: header length; byte 0)",
+        path, length, longestHeader);
   if (static_cast<int64_t>(length) > file.size() - lengthBytes)
     fail(MOERT_MALFORMED,
          "{}: header of {} bytes does not fit the file of {} (rule: header "

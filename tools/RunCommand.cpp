@@ -15,10 +15,18 @@ void RunOptions::addTo(CLI::App &app) {
   app.add_option("--input", inputs)->allow_extra_args(false);
   app.add_option("--output", outputs)->allow_extra_args(false);
   app.add_option("--expected_output", expected)->allow_extra_args(false);
-  app.add_option("--expected_atol", atol)->check(CLI::NonNegativeNumber);
-  app.add_option("--expected_rtol", rtol)->check(CLI::NonNegativeNumber);
+  // CLI::NonNegativeNumber prints the largest number, which has 309 digits.
+  auto notNegative = [](const std::string &text) {
+    double number = -1;
+    return CLI::detail::lexical_cast(text, number) && number >= 0
+               ? ""
+               : fmt::format("{} is no number of 0 or more",
+                             moert::quote(text));
+  };
+  app.add_option("--expected_atol", atol)->check(notNegative);
+  app.add_option("--expected_rtol", rtol)->check(notNegative);
   app.add_option("--output_max_element_count", mostElements)
-      ->check(CLI::NonNegativeNumber);
+      ->check(notNegative);
   app.add_option("--weights", weights);
   app.add_option("--prefix", prefix);
   app.add_option("--routing", routing);
@@ -57,15 +65,19 @@ int runCommand(const char *tool, const char *help, int argc, char **argv,
 RunValues::RunValues(const RunOptions &options, std::string_view function,
                      size_t inputCount, size_t resultCount)
     : options(options), outputs(options.outputs), writer(options.mostElements) {
-  auto checkCount = [&](const char *option, size_t given, size_t wanted,
-                        bool optional) {
-    if (given != wanted && !(optional && given == 0))
-      fail(MOERT_USAGE, "{} {} options, function {} has {}", given, option,
-           moert::quote(function), wanted);
+  auto checkCount = [&](const char *option, size_t given, const char *what,
+                        size_t wanted) {
+    if (given != wanted)
+      fail(MOERT_USAGE, "{} {} option{}, function {} has {} {}{}", given,
+           option, given == 1 ? "" : "s", moert::quote(function), wanted, what,
+           wanted == 1 ? "" : "s");
   };
-  checkCount("--input", options.inputs.size(), inputCount, false);
-  checkCount("--output", options.outputs.size(), resultCount, true);
-  checkCount("--expected_output", options.expected.size(), resultCount, true);
+  checkCount("--input", options.inputs.size(), "input", inputCount);
+  if (!options.outputs.empty())
+    checkCount("--output", options.outputs.size(), "result", resultCount);
+  if (!options.expected.empty())
+    checkCount("--expected_output", options.expected.size(), "result",
+               resultCount);
   if (outputs.empty())
     outputs.assign(resultCount, options.expected.empty() ? "-" : "");
   for (const std::string &output : outputs)

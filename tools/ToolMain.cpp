@@ -12,19 +12,24 @@
 
 namespace moe::tools {
 
+/// Unlike fmt::print, throws nothing where nobody reads the standard error.
+static void printError(const char *tool, std::string_view text) {
+  std::fputs(fmt::format("{}: {}\n", tool, text).c_str(), stderr);
+}
+
 int runTool(const char *tool, const std::function<int()> &body) {
   std::signal(SIGPIPE, SIG_IGN);
   try {
     return body();
   } catch (const moert::Failure &failure) {
-    fmt::print(stderr, "{}: {}\n", tool, failure.message());
+    printError(tool, failure.message());
     return failure.status();
   } catch (const std::bad_alloc &) {
     std::fputs(tool, stderr);
     std::fputs(": out of memory\n", stderr);
     return MOERT_MEMORY;
   } catch (const std::exception &error) {
-    fmt::print(stderr, "{}: {}\n", tool, error.what());
+    printError(tool, error.what());
     return MOERT_RUN_ERROR;
   }
 }

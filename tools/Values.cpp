@@ -45,6 +45,10 @@ ValueType parseType(std::string_view text, std::string_view option) {
     type.shape.push_back(size);
   }
   std::optional<Dtype> dtype = left == "ui8" ? MOERT_U8 : parseDtype(left);
+  if (!dtype && (text.ends_with(".npy") ||
+                 text.find(".safetensors") != std::string_view::npos))
+    fail(MOERT_USAGE, "{}: {} is no value; wanted @ before the name of a file",
+         option, quote(text));
   if (!dtype)
     wrong(fmt::format("unknown element type {}", quote(left)));
   type.dtype = *dtype;
@@ -180,6 +184,9 @@ Array ValueReader::read(const std::string &text, std::string_view option) {
         checkpoint = std::make_unique<Checkpoint>(path.substr(0, colon));
       return readTensor(*checkpoint, path.substr(colon + 1));
     }
+    if (path.ends_with(".safetensors"))
+      fail(MOERT_USAGE, "{}: {} names no tensor; wanted @{}:TENSOR", option,
+           quote(text), path);
     return open(path, text[0] == '+').next();
   }
   size_t equal = text.find('=');
@@ -196,11 +203,16 @@ std::string elementText(const Array &value, int64_t index) {
   const uint8_t *from = value.data.data() + index * dtypeBytes(value.dtype);
   switch (value.dtype) {
   case MOERT_F64:
-    return fmt::to_string(loadElement(value.dtype, from));
   case MOERT_F32:
   case MOERT_F16:
-  case MOERT_BF16:
-    return fmt::to_string(static_cast<float>(loadElement(value.dtype, from)));
+  case MOERT_BF16: {
+    double number = loadElement(value.dtype, from);
+    if (std::isnan(number))
+      return "nan"; // its sign says nothing
+    return value.dtype == MOERT_F64
+               ? fmt::to_string(number)
+               : fmt::to_string(static_cast<float>(number));
+  }
   case MOERT_I1:
   case MOERT_I8:
   case MOERT_U8:

@@ -147,6 +147,8 @@ int main(int argc, char **argv) {
 
   CLI::App app("Times Mixtral-style layers on random weights.", "moe-bench");
   app.footer(examples);
+  app.set_version_flag("--version",
+                       fmt::format("moe-bench {}", moert_version()));
   app.add_option("--shape", options.shapes,
                  "H,F,E,k: hidden, inner, experts, chosen; may be repeated")
       ->delimiter(';')
@@ -189,8 +191,12 @@ int main(int argc, char **argv) {
                "print the models instead of timing them");
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success &help) {
+    return app.exit(help);
   } catch (const CLI::ParseError &error) {
-    return app.exit(error) == 0 ? MOERT_OK : MOERT_USAGE;
+    fmt::print(stderr, "moe-bench: {} (moe-bench --help explains)\n",
+               error.what());
+    return MOERT_USAGE;
   }
   return tools::runTool("moe-bench", [&] { return measure(options); });
 }

@@ -387,6 +387,7 @@ int run(const Options &options) {
   DialectRegistry registry;
   moe::registerDialects(registry);
   MLIRContext context(registry);
+  context.printOpOnDiagnostic(false);
   int exitCode = 0;
   OwningOpRef<ModuleOp> module =
       parseModel(options.model, context, exitCode, "moe-interpret");

@@ -136,18 +136,25 @@ int32_t chooseFunction(const moert_module *module, const Options &options) {
     return 0;
   if (options.function.empty() && count == 0)
     fail(MOERT_MALFORMED, "{}: has no functions", options.model);
+  if (options.function.empty()) {
+    std::string names;
+    moert_function_info info;
+    for (int32_t i = 0; i < count; ++i) {
+      check([&](moert_error *error) {
+        return moert_function_describe(module, i, &info, error);
+      });
+      names += (i ? ", " : "") + moert::quote(info.name);
+    }
+    fail(MOERT_USAGE, "{}: has {} functions ({}): choose with --function",
+         options.model, count, names);
+  }
   int32_t index = -1;
   std::string name = options.function;
   if (name.starts_with('@'))
     name.erase(0, 1); // as it is written in the .mlir
-  moert_error error;
-  if (moert_module_find_function(module, name.c_str(), &index, &error) !=
-      MOERT_OK)
-    throw moert::Failure(
-        error.status,
-        options.function.empty()
-            ? fmt::format("{}: choose with --function", error.message)
-            : error.message);
+  check([&](moert_error *error) {
+    return moert_module_find_function(module, name.c_str(), &index, error);
+  });
   return index;
 }
 
@@ -340,7 +347,8 @@ int main(int argc, char **argv) {
     app.add_option("--level", options.level);
     app.add_option("--weights-format", options.weightsFormat)
         ->check(CLI::IsMember({"q8", "q8g", "q4", "q4z"}));
-    app.add_option("--threads", options.threads)->check(CLI::Range(0, 4096));
+    app.add_option("--threads", options.threads)
+        ->check(CLI::Range(0, moert::mostThreads));
   };
   return runCommand("moe-run", help, argc, argv, options, addOptions,
                     [&] { return run(options); });

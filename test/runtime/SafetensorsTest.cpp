@@ -389,8 +389,11 @@ TEST(Safetensors, HeaderLengthAtItsBorders) {
             std::string::npos);
   EXPECT_NE(failure(100'000'000, 2).message().find("does not fit"),
             std::string::npos);
-  EXPECT_NE(failure(100'000'001, 2).message().find("is longer than 100000000"),
-            std::string::npos);
+  EXPECT_NE(
+      failure(100'000'001, 2)
+          .message()
+          .find("is longer than 100000000: is this a safetensors file? (rule"),
+      std::string::npos);
   for (uint64_t length :
        {UINT64_MAX, UINT64_MAX - 7, UINT64_MAX - 8, uint64_t(1) << 63})
     EXPECT_EQ(failure(length, 2).status(), MOERT_MALFORMED);

@@ -126,7 +126,11 @@ TEST_F(Run, Compares) {
                 .code,
             0);
   EXPECT_RUN(mix("--expected_output=2x4xf32=1 --expected_output=1xf32"), 2,
-             "2 --expected_output options, function 'mix' has 1");
+             "2 --expected_output options, function 'mix' has 1 result\n");
+  for (const char *tolerance :
+       {"--expected_atol=-1", "--expected_rtol=x", "--expected_rtol=nan",
+        "--output_max_element_count=-1"})
+    EXPECT_RUN(mix(tolerance), 2, "is no number of 0 or more");
 }
 
 TEST_F(Run, Statistics) {
@@ -173,7 +177,7 @@ TEST_F(Run, UsageErrors) {
   EXPECT_RUN(mix("--threads=x"), 2, "x");
   EXPECT_RUN(mix("--function=mux"), 2, "has no function 'mux'; it has 'mix'");
   EXPECT_RUN(mix("--input=2xf32"), 2,
-             "3 --input options, function 'mix' has 2");
+             "3 --input options, function 'mix' has 2 inputs\n");
   EXPECT_RUN(mix("--output=z.npy"), 2, "is none of @FILE.npy");
   EXPECT_RUN(run("mix.so --input=2x4xf32 --input=2xf32"), 2, "needs weights");
   EXPECT_RUN(
@@ -184,6 +188,10 @@ TEST_F(Run, UsageErrors) {
              2, "input 0 of 'mix' is 2xf32, wanted d0x4xf32");
   EXPECT_RUN(mix("--device=cuda"), 7, "no device 'cuda'");
   EXPECT_RUN(mix("--level=mmx"), 7, "unknown instruction set level 'mmx'");
+}
+
+TEST_F(Run, ErrorsThatNobodyReads) {
+  EXPECT_EQ(run("none.so 2>/dev/full").code, 5);
 }
 
 TEST_F(Run, BadFilesLeaveNothingBehind) {

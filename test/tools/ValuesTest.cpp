@@ -21,13 +21,14 @@ TEST(Values, Grammar) {
        {"2x3xf32=[1 2.5 -3][4 5 6]", "f32=7", "3xi32=1 -2 3",
         "2x2x1xi64=[[1][2]][[3][4]]", "2xbf16=1 0.5", "2xf16=inf nan",
         "1xu8=255", "2xi1=1 0", "0x3xf32=", "2xf64=0.1 1e+300",
-        "2xf32=0.1 1e-45", "0x4611686018427387904xi8="})
+        "2xf32=0.1 1e-45", "2xf64=nan -inf", "0x4611686018427387904xi8="})
     EXPECT_EQ(valueText(value(text)), text);
   EXPECT_EQ(valueText(value("2x2xf32=1,2,3,4")), "2x2xf32=[1 2][3 4]");
   EXPECT_EQ(valueText(value("2x2xf32=[[1, 2], [3, +4]]")),
             "2x2xf32=[1 2][3 4]");
   EXPECT_EQ(valueText(value("4xf32=0.5")), "4xf32=0.5 0.5 0.5 0.5");
   EXPECT_EQ(valueText(value("2x2xi32")), "2x2xi32=[0 0][0 0]");
+  EXPECT_EQ(valueText(value("2xbf16=-nan,nan")), "2xbf16=nan nan");
   EXPECT_EQ(valueText(value("2xi1=true,false")), "2xi1=1 0");
   EXPECT_EQ(valueText(value("2xui8=1,2")), "2xu8=1 2");
   EXPECT_EQ(valueText(value("5xi32=1,2,3,4,5"), 3), "5xi32=1 2 3...");
@@ -61,7 +62,10 @@ TEST(Values, WhatIsNoValue) {
            {"1xu8=-1", "'-1' is out of the range of u8"},
            {"1xi1=2", "'2' is out of the range of i1"},
            {"1xi64=9223372036854775808", "is out of the range of i64"},
-           {"@", "names no file"}})
+           {"@", "names no file"},
+           {"x.npy", "wanted @ before the name of a file"},
+           {"x.safetensors:w", "wanted @ before the name of a file"},
+           {"@x.safetensors", "wanted @x.safetensors:TENSOR"}})
     EXPECT_FAILURE(value(bad.text), MOERT_USAGE, bad.message);
   EXPECT_FAILURE(value("1000000000000000xf32"), MOERT_MEMORY,
                  "--input would need 3.6 PiB");

@@ -28,6 +28,7 @@ func.func @huge(%n: index) -> tensor<?xf32> {
 // Errors of the program: 1, with file, line and column.
 // RUN: %{exits} 1 moe-interpret %s --function=rows --input=3x2xf32 --input=2x2xf32 2>&1 | FileCheck %s --check-prefix=ROWS
 // ROWS: moe-interpret-errors.mlir:4:8: error: 'arith.addf' op operands have shapes 3x2 and 2x2
+// ROWS-NOT: see current operation
 // RUN: %{exits} 1 moe-interpret %s --function=unknown --input=1x2xf32 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 // UNKNOWN: moe-interpret-errors.mlir:9:8: error: unknown operation 'math.acos' at {{.*}}moe-interpret-errors.mlir:9:8
 // RUN: %{exits} 1 moe-interpret %s --function=huge --input=i64=1099511627776 2>&1 | FileCheck %s --check-prefix=HUGE
@@ -39,7 +40,7 @@ func.func @huge(%n: index) -> tensor<?xf32> {
 // RUN: %{exits} 2 moe-interpret %s --function=row --input=3x2xf32 2>&1 | FileCheck %s --check-prefix=NAME
 // NAME: has no function 'row'; it has 'rows', 'unknown', 'param', 'routing', 'huge'
 // RUN: %{exits} 2 moe-interpret %s --function=rows --input=3x2xf32 2>&1 | FileCheck %s --check-prefix=COUNT
-// COUNT: 1 --input options, function 'rows' has 2
+// COUNT: 1 --input option, function 'rows' has 2 inputs
 // RUN: %{exits} 2 moe-interpret %s --function=rows --input=3x3xf32 --input=3x2xf32 2>&1 | FileCheck %s --check-prefix=SHAPE
 // SHAPE: input 0 of 'rows' is 3x3xf32, wanted ?x2xf32
 // RUN: %{exits} 2 moe-interpret %s --function=rows --input=3x2xf32 --input=3x2xf16 2>&1 | FileCheck %s --check-prefix=TYPE
