@@ -1,6 +1,7 @@
 // Compiling and calling the generated product, see Generated.h.
 #include "bench/Generated.h"
 #include "codegen/cpu/MatrixTiles.h"
+#include "codegen/cpu/Pack.h"
 #include "codegen/cpu/VectorAccess.h"
 #include "runtime/Cpu.h"
 

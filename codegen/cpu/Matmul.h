@@ -4,7 +4,7 @@
 #ifndef MOE_CODEGEN_CPU_MATMUL_H
 #define MOE_CODEGEN_CPU_MATMUL_H
 
-#include "codegen/cpu/Pack.h"
+#include "codegen/cpu/PackedLayout.h"
 
 #include <functional>
 

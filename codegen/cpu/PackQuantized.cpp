@@ -1,7 +1,7 @@
 // Quantises columns one at a time: the largest weight first, then the entries.
 // Weights that are contiguous along K go sixteen at a time.
 
-#include "codegen/cpu/Pack.h"
+#include "codegen/cpu/PackQuantized.h"
 
 #include "codegen/cpu/Indices.h"
 #include "codegen/cpu/Quantize.h"

@@ -4,7 +4,7 @@
 #define MOE_CODEGEN_CPU_PACKEDGROUP_H
 
 #include "codegen/cpu/Indices.h"
-#include "codegen/cpu/Pack.h"
+#include "codegen/cpu/PackedLayout.h"
 
 namespace moe::cpu {
 

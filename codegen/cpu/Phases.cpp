@@ -4,6 +4,7 @@
 
 #include "codegen/cpu/Call.h"
 #include "codegen/cpu/Nodes.h"
+#include "codegen/cpu/Pack.h"
 #include "codegen/cpu/Rows.h"
 #include "codegen/cpu/Scalars.h"
 #include "codegen/cpu/Team.h"

@@ -6,7 +6,7 @@
 
 #include "codegen/cpu/Layout.h"
 #include "codegen/cpu/OpKinds.h"
-#include "codegen/cpu/Pack.h"
+#include "codegen/cpu/PackedLayout.h"
 
 #include <vector>
 

@@ -4,6 +4,7 @@
 #include "KernelHarness.h"
 
 #include "codegen/cpu/MatrixTiles.h"
+#include "codegen/cpu/Pack.h"
 #include "codegen/cpu/VectorAccess.h"
 #include "test/amx/Emulator.h"
 
