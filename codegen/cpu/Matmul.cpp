@@ -329,9 +329,9 @@ void BlockEmitter::emitTiles(Value panel, Value rowBegin, Value rows,
   Value smaller = div(rows, tiles);
   Value larger = rem(rows, tiles);
   // While a panel is used, its tiles ask for the next one, each for a part. A
-  // single tile has no time for it.
+  // single tile has no time for it, and tiles with groups ask for their own.
   Value perTile, perStep;
-  if (layout.level.ahead.bytes > 0) {
+  if (layout.level.ahead.bytes > 0 && !layout.hasGroups()) {
     Value several = is(Compare::ugt, tiles, 1);
     Value bytes = arith::SelectOp::create(
         builder, loc, several, constant(layout.panelBytes()), constant(0));

@@ -14,9 +14,9 @@ static constexpr int64_t kMaxRows = 6;
 // CPUs with AVX-512-BF16 prefetch well enough by themselves: on Zen 4 prefetch
 // instructions cost a tenth of the speed at four rows an expert. Those with AMX
 // gain a quarter by them, so without code for amx the runtime takes avx512
-// there (runtime/Cpu.cpp). Asking for L2, and from far ahead, makes 4-bit
-// weights up to a third faster there; others only where experts have few rows,
-// since later tiles of a panel want it in L1.
+// there (runtime/Cpu.cpp). Asking for L2, and from far ahead, makes weights
+// with groups up to a third faster there (measured with 4 bits); others only
+// where experts have few rows, since later tiles of a panel want it in L1.
 static constexpr Ahead kNot = {0, 0}, kNearest = {2048, 3}, kNear = {4096, 3},
                        kFar = {8192, 2};
 

@@ -37,8 +37,8 @@ struct Level {
   bool int8Dot;
   /// Steps of the K loop that are written out in its body.
   int64_t unroll;
-  /// How packed weights are prefetched, and those of 4 bits. Tiles that do so
-  /// ask for the next panel, too.
+  /// How packed weights are prefetched, without groups, whose tiles then ask
+  /// for the next panel, too, and with them.
   Ahead ahead, groupsAhead;
   /// llvm::TargetMachine's cpu and features.
   llvm::StringRef cpu;

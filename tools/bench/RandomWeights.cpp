@@ -3,6 +3,8 @@
 #include "runtime/Array.h"
 #include "runtime/Failure.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <sys/mman.h>
@@ -54,9 +56,8 @@ RandomWeights::RandomWeights(const Shape &shape, moert::Dtype dtype)
     moert::fail(MOERT_IO, "random weights: no file in memory: {}",
                 moert::errorText(errno));
   int64_t size = moert::dtypeBytes(dtype);
-  std::string dtypeName = dtype == MOERT_F32   ? "F32"
-                          : dtype == MOERT_F16 ? "F16"
-                                               : "BF16";
+  std::string dtypeName = moert::dtypeName(dtype);
+  std::ranges::transform(dtypeName, dtypeName.begin(), ::toupper);
   nlohmann::ordered_json header;
   int64_t end = 0;
   auto add = [&](const std::string &name, int64_t out, int64_t in) {
