@@ -75,18 +75,22 @@ std::vector<std::string_view> supportedLevels() {
   return found;
 }
 
+static bool has(const auto &names, std::string_view name) {
+  return std::ranges::find(names, name) != std::end(names);
+}
+
+void checkLevel(std::string_view name) {
+  if (!has(levels, name))
+    fail(MOERT_USAGE, "unknown instruction set level {}; there are {}",
+         quote(name), joined(levels));
+}
+
 std::string chooseLevel(std::span<const std::string> offered,
                         std::span<const std::string_view> supported,
                         bool cpuHasAmx,
                         std::optional<std::string_view> wanted) {
-  auto has = [](const auto &names, std::string_view name) {
-    return std::find(std::begin(names), std::end(names), name) !=
-           std::end(names);
-  };
   if (wanted) {
-    if (!has(levels, *wanted))
-      fail(MOERT_NO_DEVICE, "unknown instruction set level {}; there are {}",
-           quote(*wanted), joined(levels));
+    checkLevel(*wanted);
     if (!has(supported, *wanted))
       fail(MOERT_NO_DEVICE,
            "this CPU does not support the level {}; it supports {}",

@@ -22,9 +22,13 @@ std::vector<std::string_view> supportedLevels();
 /// Whether this CPU has the instructions of "amx", whatever the system allows.
 bool hasAmx();
 
+/// MOERT_USAGE if there is no level of this name anywhere; names those there
+/// are.
+void checkLevel(std::string_view name);
+
 /// The highest level both offered and supported, but on CPUs with AMX "avx512"
 /// before "avx512bf16" if "amx" is not offered; with `wanted`, that one.
-/// MOERT_NO_DEVICE names what there is.
+/// MOERT_NO_DEVICE names what there is; `wanted` is checked as by checkLevel.
 std::string chooseLevel(std::span<const std::string> offered,
                         std::span<const std::string_view> supported,
                         bool cpuHasAmx, std::optional<std::string_view> wanted);

@@ -193,7 +193,8 @@ typedef struct moert_options {
  * null for a function without params and may be closed afterwards.
  * MOERT_MALFORMED: a tensor is missing (names the closest one) or has another
  * shape or dtype (names both). MOERT_MEMORY: names what is needed and the
- * limit. MOERT_NO_DEVICE: names the levels. */
+ * limit. MOERT_USAGE: no level has this name; MOERT_NO_DEVICE: this CPU or the
+ * artefact lacks it. Both name the levels. */
 MOERT_API moert_status moert_session_create(moert_module *module,
                                             const moert_weights *weights,
                                             const moert_options *options,

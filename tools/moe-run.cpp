@@ -1,5 +1,6 @@
 // moe-run: runs a function of an artefact on given inputs and weights, over the
 // C interface of libmoert.
+#include "runtime/Cpu.h"
 #include "runtime/Failure.h"
 #include "runtime/Machine.h"
 #include "tools/Cache.h"
@@ -292,6 +293,8 @@ void reportLoading(const moert_session *session) {
 }
 
 int run(const Options &options) {
+  if (!options.level.empty())
+    moert::checkLevel(options.level);
   if (options.device != "cpu")
     fail(MOERT_NO_DEVICE, "no device {}; there is 'cpu'",
          moert::quote(options.device));

@@ -161,9 +161,9 @@ TEST(Cpu, ChoosesTheHighestLevelOfBoth) {
                  "this CPU does not support the level 'avx512'");
   EXPECT_FAILURE(chooseLevel(offered, all, false, "avx512bf16"),
                  MOERT_NO_DEVICE, "no code for the level 'avx512bf16'");
-  EXPECT_FAILURE(chooseLevel(offered, all, false, "sse9"), MOERT_NO_DEVICE,
+  EXPECT_FAILURE(chooseLevel(offered, all, false, "sse9"), MOERT_USAGE,
                  "unknown instruction set level 'sse9'");
-  EXPECT_FAILURE(chooseLevel(offered, all, false, ""), MOERT_NO_DEVICE,
+  EXPECT_FAILURE(chooseLevel(offered, all, false, ""), MOERT_USAGE,
                  "unknown instruction set level ''");
   EXPECT_GE(availableThreads(), 1);
 }

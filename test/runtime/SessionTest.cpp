@@ -504,7 +504,7 @@ TEST_F(Session, Levels) {
     }
   }
   setenv("MOE_CPU", "mmx", 1);
-  EXPECT_EQ(create(), MOERT_NO_DEVICE);
+  EXPECT_EQ(create(), MOERT_USAGE);
   EXPECT_SAYS("unknown instruction set level 'mmx'");
   moert_options options = {};
   options.level = "avx2"; // an option beats the environment

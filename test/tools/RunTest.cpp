@@ -187,7 +187,8 @@ TEST_F(Run, UsageErrors) {
   EXPECT_RUN(run("mix.so --weights=w.safetensors --input=2xf32 --input=2xf32"),
              2, "input 0 of 'mix' is 2xf32, wanted d0x4xf32");
   EXPECT_RUN(mix("--device=cuda"), 7, "no device 'cuda'");
-  EXPECT_RUN(mix("--level=mmx"), 7, "unknown instruction set level 'mmx'");
+  EXPECT_RUN(mix("--level=mmx"), 2, "unknown instruction set level 'mmx'");
+  EXPECT_RUN(run("mix.so --list --level=mmx"), 2, "level 'mmx'; there are");
 }
 
 TEST_F(Run, ErrorsThatNobodyReads) {
