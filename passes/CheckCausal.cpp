@@ -19,7 +19,7 @@ public:
   void runOnOperation() override {
     bool proved = true;
     for (auto function : getOperation().getOps<func::FuncOp>())
-      if (function.isPublic() && !function.isExternal())
+      if (isEntry(function))
         proved &= check(function);
     if (!proved && !remarks)
       signalPassFailure();

@@ -127,12 +127,14 @@ public:
               llvm::any_of(result.getUsers(),
                            [&](Operation *user) { return stays(user); }))
             roots.push_back(result);
-    for (auto [step, root] : llvm::enumerate(roots))
-      createStep(root, step);
-    for (auto [step, root] : llvm::enumerate(roots)) {
+    int64_t first = firstStep();
+    for (auto [i, root] : llvm::enumerate(roots))
+      createStep(root, first + i);
+    for (auto [i, root] : llvm::enumerate(roots)) {
       Builder builder(entry.getContext());
       auto attributes = builder.getDictionaryAttr(
-          {builder.getNamedAttr("moe.step", builder.getI64IntegerAttr(step)),
+          {builder.getNamedAttr("moe.step",
+                                builder.getI64IntegerAttr(first + i)),
            builder.getNamedAttr("moe.result", builder.getI64IntegerAttr(0))});
       if (failed(entry.insertArgument(entry.getNumArguments(), root.getType(),
                                       attributes, root.getLoc())))
@@ -147,6 +149,15 @@ public:
   }
 
 private:
+  /// One more than the steps that the entry has already.
+  int64_t firstStep() {
+    int64_t first = 0;
+    for (unsigned i = 0; i < entry.getNumArguments(); ++i)
+      if (auto step = entry.getArgAttrOfType<IntegerAttr>(i, "moe.step"))
+        first = std::max(first, step.getInt() + 1);
+    return first;
+  }
+
   /// What depends on params alone is the same in every iteration and branch.
   void leaveFlows() {
     DenseSet<Operation *> moved;
@@ -237,7 +248,6 @@ private:
         root.getLoc(), (entry.getName() + "_prepare" + Twine(step)).str(),
         builder.getFunctionType(TypeRange(inputs.getArrayRef()),
                                 root.getType()));
-    function.setPrivate();
     symbols.insert(function, entry->getIterator()); // a name that is free
     function->setAttr("moe.prepare_of", builder.getStringAttr(entry.getName()));
     function->setAttr("moe.step", builder.getI64IntegerAttr(step));
@@ -317,7 +327,7 @@ public:
   void runOnOperation() override {
     SmallVector<func::FuncOp> entries;
     for (auto function : getOperation().getOps<func::FuncOp>())
-      if (function.isPublic() && !function.isExternal())
+      if (isEntry(function))
         entries.push_back(function);
     SymbolTable symbols(getOperation());
     for (func::FuncOp entry : entries)

@@ -107,6 +107,8 @@ public:
     func::FuncOp function = getOperation();
     if (failed(checkTypes(function)))
       return signalPassFailure();
+    if (!hasRoutings(function)) // plans keep their numbers
+      return;
     TypeConverter converter;
     converter.addConversion([](Type type) { return type; });
     converter.addConversion([](RoutingType type, SmallVectorImpl<Type> &types)
@@ -141,6 +143,16 @@ public:
   }
 
 private:
+  static bool hasRoutings(func::FuncOp function) {
+    return function
+        .walk([](Operation *op) {
+          return llvm::any_of(op->getResultTypes(), llvm::IsaPred<RoutingType>)
+                     ? WalkResult::interrupt()
+                     : WalkResult::advance();
+        })
+        .wasInterrupted();
+  }
+
   /// A routing has no form outside of the compiler.
   static LogicalResult checkTypes(func::FuncOp function) {
     FunctionType type = function.getFunctionType();

@@ -23,6 +23,12 @@ void buildNumberedRoutings(mlir::OpPassManager &module);
 /// `weightsFormat`: q8, q4, q4z, or empty for weights as the model has them.
 void buildMoeToGrouped(mlir::OpPassManager &module,
                        llvm::StringRef weightsFormat = "");
+/// Whether the runtime calls a function with inputs: a public one with a body
+/// that is no prepare step.
+inline bool isEntry(mlir::func::FuncOp function) {
+  return function.isPublic() && !function.isExternal() &&
+         !function->hasAttr("moe.prepare_of");
+}
 /// Registers the named phases of Pipelines.cpp for moe-opt.
 void registerPipelines();
 } // namespace moe

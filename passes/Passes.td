@@ -463,7 +463,7 @@ def HoistParams : Pass<"moe-hoist-params", "::mlir::ModuleOp"> {
     ```
     After:
     ```
-    func.func private @f_prepare0(%w: tensor<8x64xf32> {moe.param = "gate.weight"}) -> !grouped.packed<1x8x64xf32, 1>
+    func.func @f_prepare0(%w: tensor<8x64xf32> {moe.param = "gate.weight"}) -> !grouped.packed<1x8x64xf32, 1>
         attributes {moe.prepare_of = "f", moe.step = 0} {
       %p = grouped.pack %w : tensor<8x64xf32> -> !grouped.packed<1x8x64xf32, 1>
       return %p : !grouped.packed<1x8x64xf32, 1>
@@ -515,7 +515,7 @@ def CheckCausal : Pass<"moe-check-causal", "::mlir::ModuleOp"> {
 def VerifyGrouped : Pass<"moe-verify-grouped", "::mlir::ModuleOp"> {
   let summary = "checks that a module is in the form that the phases below expect";
   let description = [{
-    Every function is an entry with a body or a prepare step; an entry's inputs come before its constants; no op of
+    Every function is an entry with a body or a prepare step; an entry's inputs come before its constants, and its steps are there; no op of
     level 1 is left that `moe-to-grouped` should have lowered, and no control flow.
   }];
 }

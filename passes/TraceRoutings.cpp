@@ -24,7 +24,8 @@ static bool isOfInputs(Value value, func::FuncOp function) {
     if (!op) {
       auto argument = cast<BlockArgument>(open[i]);
       depends |= argument.getOwner() != &function.front() ||
-                 !function.getArgAttr(argument.getArgNumber(), "moe.param");
+                 (!function.getArgAttr(argument.getArgNumber(), "moe.param") &&
+                  !function.getArgAttr(argument.getArgNumber(), "moe.step"));
       continue;
     }
     auto gather = dyn_cast<GatherOp>(op);
@@ -86,10 +87,14 @@ class TraceRoutings : public moe::impl::TraceRoutingsBase<TraceRoutings> {
 public:
   void runOnOperation() override {
     func::FuncOp function = getOperation();
+    DenseSet<int64_t> done; // in a text of level 2
+    for (auto traced : function.getOps<grouped::TraceOp>())
+      done.insert(static_cast<int64_t>(traced.getRouting()));
     for (auto plan :
          llvm::make_early_inc_range(function.getOps<grouped::PlanOp>())) {
       auto number = plan->getAttrOfType<IntegerAttr>("moe.routing");
-      if (!number || !isOfInputs(plan.getIds(), function))
+      if (!number || done.contains(number.getInt()) ||
+          !isOfInputs(plan.getIds(), function))
         continue;
       for (auto &[value, operands] : readsOf(plan))
         if (isOfInputs(value, function))

@@ -44,6 +44,18 @@ public:
   }
 
 private:
+  /// Steps are found by their attributes; private ones are removed as unused.
+  static bool hasPrepare(func::FuncOp entry, int64_t step) {
+    auto module = cast<ModuleOp>(entry->getParentOp());
+    return llvm::any_of(
+        module.getOps<func::FuncOp>(), [&](func::FuncOp function) {
+          auto of = function->getAttrOfType<StringAttr>("moe.prepare_of");
+          auto number = function->getAttrOfType<IntegerAttr>("moe.step");
+          return of && number && of.getValue() == entry.getName() &&
+                 number.getInt() == step;
+        });
+  }
+
   static LogicalResult verifyEntry(func::FuncOp entry) {
     if (entry.isExternal())
       return entry.emitOpError(
@@ -63,6 +75,12 @@ private:
         return entry.emitOpError("has input ")
                << number << " behind its constants, expected inputs first";
       constants |= constant;
+      if (auto step = entry.getArgAttrOfType<IntegerAttr>(number, "moe.step");
+          step && !hasPrepare(entry, step.getInt()))
+        return entry.emitOpError("has argument ")
+               << number << " from prepare step " << step.getInt()
+               << ", but no function {moe.prepare_of = \"" << entry.getName()
+               << "\", moe.step = " << step.getInt() << "}";
     }
     WalkResult walk =
         entry.getBody().walk<WalkOrder::PreOrder>([](Operation *op) {

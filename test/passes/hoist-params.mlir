@@ -2,16 +2,16 @@
 !x = tensor<?x6xf32>
 
 // One step for each packed weight, views included; the narrowing is the packing's, the widening nobody's.
-// CHECK-LABEL: func.func private @f_prepare0(
+// CHECK-LABEL: func.func @f_prepare0(
 // CHECK-SAME:    %[[B:.*]]: tensor<12xf32> {moe.param = "b"}) -> tensor<6xf32> attributes {moe.prepare_of = "f", moe.step = 0 : i64}
 // CHECK-NEXT:    %[[S:.*]] = tensor.extract_slice %[[B]][0] [6] [2]
 // CHECK-NEXT:    return %[[S]]
-// CHECK-LABEL: func.func private @f_prepare1(
+// CHECK-LABEL: func.func @f_prepare1(
 // CHECK-SAME:    %[[W:.*]]: tensor<12x6xf32> {moe.param = "w"}) -> !grouped.packed<1x6x6xbf16, 1>
 // CHECK-NEXT:    %[[T:.*]] = tensor.extract_slice %[[W]][6, 0] [6, 6] [1, 1] : tensor<12x6xf32> to tensor<6x6xf32>
 // CHECK-NEXT:    %[[P:.*]] = grouped.pack %[[T]] : tensor<6x6xf32> -> !grouped.packed<1x6x6xbf16, 1>
 // CHECK-NEXT:    return %[[P]]
-// CHECK-LABEL: func.func private @f_prepare2(
+// CHECK-LABEL: func.func @f_prepare2(
 // CHECK-SAME:    %[[V:.*]]: tensor<6x6xbf16> {moe.param = "v"}) -> !grouped.packed<1x6x6xbf16, 1>
 // CHECK-NEXT:    grouped.pack %[[V]] : tensor<6x6xbf16> -> !grouped.packed<1x6x6xbf16, 1>
 // Inputs, params as stored, results of steps.
@@ -85,7 +85,7 @@ func.func @not_indices(%i: tensor<8xi32> {moe.param = "i"}) -> tensor<8xi1> {
 // -----
 
 // What depends on params alone leaves loops and branches; what depends on the iteration stays.
-// CHECK-LABEL: func.func private @round_prepare0(
+// CHECK-LABEL: func.func @round_prepare0(
 // CHECK:         grouped.pack
 // CHECK-LABEL: func.func @round(
 // CHECK-NOT:     grouped.pack %
@@ -120,7 +120,7 @@ func.func @round(%x: tensor<?x6xf32>, %n: index, %c: i1, %w: tensor<6x6xf32> {mo
 
 // -----
 // A step makes tensors: a number, here of a param's rows, stays, and may stand inside of a step.
-// CHECK-LABEL: func.func private @not_numbers_prepare0(
+// CHECK-LABEL: func.func @not_numbers_prepare0(
 // CHECK:         tensor.extract
 // CHECK:         grouped.pack
 // CHECK-NOT:   prepare1
@@ -141,7 +141,7 @@ func.func @not_numbers(%x: tensor<?x6xf32>, %w: tensor<6x6xf32> {moe.param = "w"
 
 // -----
 // Another function has the name of a step.
-// CHECK-LABEL: func.func private @named_prepare0_0(
+// CHECK-LABEL: func.func @named_prepare0_0(
 // CHECK-SAME:    moe.prepare_of = "named", moe.step = 0
 // CHECK-LABEL: func.func @named(
 // CHECK-LABEL: func.func @named_prepare0(

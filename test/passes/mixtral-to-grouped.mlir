@@ -1,17 +1,17 @@
 // The whole phase on the example to read first: one router, one plan and two grouped matmuls are left of it.
 // RUN: moe-opt --moe-to-grouped %{examples}/mixtral.mlir | FileCheck %s
 
-// CHECK-LABEL: func.func private @mixtral_prepare0(
+// CHECK-LABEL: func.func @mixtral_prepare0(
 // CHECK-SAME:    %arg0: tensor<8x64xf32> {moe.param = "gate.weight"}) -> !grouped.packed<1x8x64xf32, 1> attributes {moe.prepare_of = "mixtral", moe.step = 0 : i64} {
 // CHECK-NEXT:    %0 = grouped.pack %arg0 : tensor<8x64xf32> -> !grouped.packed<1x8x64xf32, 1>
 // CHECK-NEXT:    return %0 : !grouped.packed<1x8x64xf32, 1>
 // CHECK-NEXT:  }
-// CHECK-LABEL: func.func private @mixtral_prepare1(
+// CHECK-LABEL: func.func @mixtral_prepare1(
 // CHECK-SAME:    %arg0: tensor<8x32x64xf32> {moe.param = "experts.{expert}.w1.weight"}, %arg1: tensor<8x32x64xf32> {moe.param = "experts.{expert}.w3.weight"}) -> !grouped.packed<8x32x64xf32, 2> attributes {moe.prepare_of = "mixtral", moe.step = 1 : i64} {
 // CHECK-NEXT:    %0 = grouped.pack %arg0, %arg1 : tensor<8x32x64xf32>, tensor<8x32x64xf32> -> !grouped.packed<8x32x64xf32, 2>
 // CHECK-NEXT:    return %0 : !grouped.packed<8x32x64xf32, 2>
 // CHECK-NEXT:  }
-// CHECK-LABEL: func.func private @mixtral_prepare2(
+// CHECK-LABEL: func.func @mixtral_prepare2(
 // CHECK-SAME:    %arg0: tensor<8x64x32xf32> {moe.param = "experts.{expert}.w2.weight"}) -> !grouped.packed<8x64x32xf32, 1> attributes {moe.prepare_of = "mixtral", moe.step = 2 : i64} {
 // CHECK-NEXT:    %0 = grouped.pack %arg0 {moe.by_panel} : tensor<8x64x32xf32> -> !grouped.packed<8x64x32xf32, 1>
 // CHECK-NEXT:    return %0 : !grouped.packed<8x64x32xf32, 1>
@@ -46,7 +46,7 @@
 // CHECK-NEXT:    }
 // CHECK-NEXT:    return %9 : tensor<?x64xf32>
 // CHECK-NEXT:  }
-// CHECK-LABEL: func.func private @routing_prepare0(
+// CHECK-LABEL: func.func @routing_prepare0(
 // CHECK-SAME:    %arg0: tensor<8x64xf32> {moe.param = "gate.weight"}) -> !grouped.packed<1x8x64xf32, 1> attributes {moe.prepare_of = "routing", moe.step = 0 : i64} {
 // CHECK-NEXT:    %0 = grouped.pack %arg0 : tensor<8x64xf32> -> !grouped.packed<1x8x64xf32, 1>
 // CHECK-NEXT:    return %0 : !grouped.packed<1x8x64xf32, 1>

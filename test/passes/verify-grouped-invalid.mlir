@@ -12,6 +12,18 @@ func.func private @again() {
 
 // -----
 
+func.func @f_prepare0(%w: tensor<6x6xf32> {moe.param = "w"}) -> !grouped.packed<1x6x6xf32, 1>
+    attributes {moe.prepare_of = "f", moe.step = 0 : i64} {
+  %p = grouped.pack %w : tensor<6x6xf32> -> !grouped.packed<1x6x6xf32, 1>
+  return %p : !grouped.packed<1x6x6xf32, 1>
+}
+// expected-error@+1 {{'func.func' op has argument 1 from prepare step 1, but no function {moe.prepare_of = "f", moe.step = 1}}}
+func.func @f(%x: tensor<?x6xf32>, %p: !grouped.packed<1x6x6xf32, 1> {moe.step = 1 : i64, moe.result = 0 : i64}) {
+  return
+}
+
+// -----
+
 // expected-error@+1 {{'func.func' op has several blocks, expected one: control flow is that of scf}}
 func.func @blocks() {
   return
@@ -28,7 +40,7 @@ func.func @order(%w: tensor<6xf32> {moe.param = "w"}, %x: tensor<?x6xf32>) {
 
 // -----
 
-func.func @captures(%x: tensor<?x6xf32>, %f: f32, %p: !grouped.packed<1x6x6xf32, 1> {moe.step = 0 : i64, moe.result = 0 : i64}) {
+func.func @captures(%x: tensor<?x6xf32>, %f: f32, %p: !grouped.packed<1x6x6xf32, 1>) {
   // expected-error@+1 {{'grouped.matmul' op has an epilogue that uses a value from outside, expected an operand of with(...)}}
   %y = grouped.matmul %x weights %p : (tensor<?x6xf32>, !grouped.packed<1x6x6xf32, 1>) -> tensor<?x6xf32> {
   ^bb0(%a: f32):

@@ -1,7 +1,7 @@
 // RUN: moe-opt --moe-verify-grouped %s
 
 // A prepare step may pack; a loop over experts may hold a linear.
-func.func private @f_prepare0(%w: tensor<6x6xf32> {moe.param = "w"}) -> !grouped.packed<1x6x6xf32, 1>
+func.func @f_prepare0(%w: tensor<6x6xf32> {moe.param = "w"}) -> !grouped.packed<1x6x6xf32, 1>
     attributes {moe.prepare_of = "f", moe.step = 0 : i64} {
   %p = grouped.pack %w : tensor<6x6xf32> -> !grouped.packed<1x6x6xf32, 1>
   return %p : !grouped.packed<1x6x6xf32, 1>
