@@ -207,9 +207,15 @@ void ExpertOp::print(OpAsmPrinter &printer) {
 LogicalResult ExpertOp::verify() {
   if (failed(verifyRanges(rangesOf(*this)))) // (C1), (C2), (C3), (C4)
     return failure();
-  for (Value row : getRows()) // (C9)
-    if (moveOfOtherSupport(row, getRouting()))
+  for (auto [number, row] : llvm::enumerate(getRows())) {
+    if (moveOfOtherSupport(row, getRouting())) // (C9)
       return emitOpError("and the dispatch of its rows use different routings");
+    if (areTokensOf(row, getRouting())) // (C10)
+      return emitOpError("rows tensor ")
+             << number << " is " << row.getType()
+             << " by token of its routing, expected rows of a 'moe.dispatch' "
+                "by that routing";
+  }
   return success();
 }
 

@@ -44,6 +44,11 @@ LogicalResult CombineOp::verify() {
   if (moveOfOtherSupport(getInput(), getRouting())) // (C2)
     return emitOpError(
         "and the expert or dispatch whose rows it sums use different routings");
+  if (areTokensOf(getInput(), getRouting())) // (C4)
+    return emitOpError("input is ")
+           << getInput().getType()
+           << " by token of its routing, expected rows of 'moe.expert' or "
+              "'moe.dispatch' by that routing";
   if (getWeighting() == Weighting::Weighted &&
       comesFromWeighted(getInput())) // (C3)
     return emitOpError(

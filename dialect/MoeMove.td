@@ -70,6 +70,7 @@ def Moe_ExpertOp : Moe_Op<"expert", [AttrSizedOperandSegments, RecursiveMemoryEf
     * (C7) yielded rows have the type of their result, and a dynamic dimension 0.
     * (C8) a yielded per-expert tensor is its result without dimension 0, which is E.
     * (C9) dispatched rows come from a routing of the same support.
+    * (C10) rows are not by token: what the routing was made from, as far as it can be followed.
 
     **Example**
     ```mlir
@@ -163,6 +164,7 @@ def Moe_CombineOp : Moe_Op<"combine", [Pure, DeclareOpInterfaceMethods<InferType
     * (C1) x has rank 1 or more.
     * (C2) x comes from experts (or a dispatch) of the same support, as far as it can be followed through row-wise operations.
     * (C3) `weighted` does not follow a `weighted` dispatch: the weights would be applied twice.
+    * (C4) x is not by token: what the routing was made from, as far as it can be followed.
 
     **Example**
     ```mlir

@@ -41,6 +41,16 @@ static bool surelyDiffer(Value a, Value b) {
              firstMaker, secondMaker, OperationEquivalence::IgnoreLocations);
 }
 
+/// The operands of an op whose row r makes row r of the result, as far as that
+/// is known.
+static OperandRange sameRows(Operation *op) {
+  if (op->hasTrait<OpTrait::Elementwise>() || isa<MapOp>(op))
+    return op->getOperands();
+  if (isa<LinearOp, RmsNormOp, SoftmaxOp, SplitOp>(op))
+    return op->getOperands().take_front(1);
+  return op->getOperands().take_front(0);
+}
+
 /// The dispatches and experts that rows come from, through ops that keep row r
 /// in place.
 static SmallVector<Operation *> movesOf(Value rows) {
@@ -53,10 +63,8 @@ static SmallVector<Operation *> movesOf(Value rows) {
       continue;
     if (isa<DispatchOp, ExpertOp>(op))
       moves.push_back(op);
-    else if (op->hasTrait<OpTrait::Elementwise>() || isa<MapOp>(op))
-      llvm::append_range(open, op->getOperands());
-    else if (isa<LinearOp, RmsNormOp, SoftmaxOp, SplitOp>(op))
-      open.push_back(op->getOperand(0));
+    else
+      llvm::append_range(open, sameRows(op));
   }
   return moves;
 }
@@ -71,6 +79,41 @@ bool moe::moveOfOtherSupport(Value rows, Value routing) {
   return llvm::any_of(movesOf(rows), [&](Operation *move) {
     return surelyDiffer(routingOf(move), routing);
   });
+}
+
+/// All values in sight with the rows of one of `open`.
+static SmallPtrSet<Value, 16> withSameRows(SmallVector<Value> open) {
+  SmallPtrSet<Value, 16> values;
+  while (!open.empty()) {
+    Value value = open.pop_back_val();
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    // Of rank 1, a split makes other rows.
+    if (!type || type.getRank() < 2 || !type.isDynamicDim(0) ||
+        !values.insert(value).second)
+      continue;
+    if (Operation *op = value.getDefiningOp())
+      llvm::append_range(open, sameRows(op));
+  }
+  return values;
+}
+
+/// What a routing was made from, by token.
+static SmallVector<Value> tokensOf(Value routing) {
+  SmallPtrSet<Operation *, 8> visited;
+  for (Operation *op = routing.getDefiningOp(); op && visited.insert(op).second;
+       op = op->getOperand(0).getDefiningOp()) {
+    if (isa<RouteOp, LookupOp, FromIndicesOp, AssignOp>(op))
+      return SmallVector<Value>(op->getOperands());
+    if (!isa<NormalizeOp, ScaleOp, WithWeightsOp, KeepOp, LimitOp, JoinOp>(op))
+      break;
+  }
+  return {};
+}
+
+bool moe::areTokensOf(Value rows, Value routing) {
+  SmallPtrSet<Value, 16> tokens = withSameRows(tokensOf(routing));
+  return llvm::any_of(withSameRows({rows}),
+                      [&](Value value) { return tokens.contains(value); });
 }
 
 bool moe::comesFromWeighted(Value rows) {

@@ -13,6 +13,9 @@ mlir::Value supportOf(mlir::Value routing);
 /// support than `routing`. Routings that are arguments, or results of calls,
 /// may be the same.
 bool moveOfOtherSupport(mlir::Value rows, mlir::Value routing);
+/// Whether rows are surely those of the tokens that `routing` was made from,
+/// which no dispatch has grouped.
+bool areTokensOf(mlir::Value rows, mlir::Value routing);
 /// Whether rows come from a weighted dispatch, directly or through experts.
 bool comesFromWeighted(mlir::Value rows);
 } // namespace moe

@@ -201,6 +201,19 @@ std::optional<Extent> Extents::groupedRows(Value made) const {
   return Extent{Extent::Kind::Grouped, 1, planNumber(plan)};
 }
 
+/// Rows of groups are those that their plan dispatches, and no others.
+LogicalResult Extents::expectRowsOf(Operation *op, Extent grouped, Value rows) {
+  Extent found = of(rows);
+  if (found == grouped)
+    return success();
+  return op->emitOpError("takes a ")
+         << rows.getType() << " with "
+         << (found.kind == Extent::Kind::Grouped ? "the rows of other groups"
+                                                 : text(found))
+         << " as the rows of its groups, expected what 'moe.dispatch' makes by "
+            "its routing";
+}
+
 LogicalResult Extents::visitMatmul(grouped::MatmulOp op) {
   Value rows = op.getTokens() ? Value(op.getTokens()) : Value(op.getInput());
   auto inOrder = [&](Value made, Value ofRows) -> LogicalResult {
@@ -209,7 +222,7 @@ LogicalResult Extents::visitMatmul(grouped::MatmulOp op) {
     std::optional<Extent> grouped = groupedRows(made);
     if (!grouped)
       return op.emitOpError("multiplies rows of groups that no plan made");
-    return unify(op, *grouped, of(ofRows));
+    return expectRowsOf(op, *grouped, ofRows);
   };
   if (failed(inOrder(op.getOffsets(), rows)) ||
       failed(inOrder(op.getCombineRows(), rows)))
@@ -243,9 +256,8 @@ LogicalResult Extents::visitLoop(grouped::LoopOp op) {
     return op->emitOpError("loops over groups that no plan made");
   Extent grouped{Extent::Kind::Grouped, 1, planNumber(plan)};
   for (Value rows : op.getRows())
-    if (!(of(rows) == grouped))
-      return op->emitOpError(
-          "takes rows that are not in the order of its plan");
+    if (failed(expectRowsOf(op, grouped, rows)))
+      return failure();
   Extent group{Extent::Kind::Group, 1, loops++};
   for (Region &body : op.getBodies()) {
     for (BlockArgument argument :
@@ -350,7 +362,7 @@ FailureOr<Value> Extents::leaderOf(Operation *op) {
     std::optional<Extent> grouped = groupedRows(combine.getRows());
     if (!grouped)
       return op->emitOpError("adds rows in an order that no plan made");
-    if (failed(unify(op, *grouped, of(combine.getInput()))))
+    if (failed(expectRowsOf(op, *grouped, combine.getInput())))
       return failure();
     return with(combine.getRows(), combine.getWeights());
   }

@@ -121,6 +121,8 @@ private:
   mlir::LogicalResult follow(mlir::Operation *op, mlir::Value result,
                              mlir::Value leader);
   mlir::LogicalResult alignBroadcast(BroadcastOp op);
+  mlir::LogicalResult expectRowsOf(mlir::Operation *op, Extent grouped,
+                                   mlir::Value rows);
   mlir::LogicalResult visitMatmul(grouped::MatmulOp op);
   mlir::LogicalResult visitLoop(grouped::LoopOp op);
   mlir::LogicalResult finish(mlir::func::FuncOp function);

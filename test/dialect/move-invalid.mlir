@@ -279,6 +279,37 @@ func.func @expert(%x: tensor<?x4xf32>, %a: !moe.routing<8, top 2>, %b: !moe.rout
 
 // -----
 
+// The router's rows, which no dispatch has grouped.
+// moe.expert (C10)
+func.func @expert(%x: tensor<?x4xf32>, %w: tensor<8x4xf32>) {
+  %l = moe.linear %x, %w : (tensor<?x4xf32>, tensor<8x4xf32>) -> tensor<?x8xf32>
+  %s = moe.softmax %l : tensor<?x8xf32>
+  %a = moe.route %s top 2 : tensor<?x8xf32> -> !moe.routing<8, top 2>
+  %n = moe.normalize %a by sum : !moe.routing<8, top 2>
+  %in = moe.dispatch %x by %n : tensor<?x4xf32>, !moe.routing<8, top 2>
+  %bf = arith.truncf %x : tensor<?x4xf32> to tensor<?x4xbf16>
+  // expected-error @below {{'moe.expert' op rows tensor 1 is 'tensor<?x4xbf16>' by token of its routing, expected rows of a 'moe.dispatch' by that routing}}
+  %0 = moe.expert by %n rows(%t = %in, %u = %bf) : !moe.routing<8, top 2>, (tensor<?x4xf32>, tensor<?x4xbf16>) -> tensor<?x4xf32> {
+    moe.yield %t : tensor<?x4xf32>
+  }
+  return
+}
+
+// -----
+
+// moe.expert (C10)
+func.func @expert(%x: tensor<?x8xf32>, %n: index) {
+  %a = moe.route %x top 2 : tensor<?x8xf32> -> !moe.routing<8, top 2>
+  %b = moe.limit %a to %n order position overflow drop : !moe.routing<8, top 2>, index
+  // expected-error @below {{rows tensor 0 is 'tensor<?x8xf32>' by token of its routing}}
+  %0 = moe.expert by %b rows(%t = %x) : !moe.routing<8, top 2>, (tensor<?x8xf32>) -> tensor<?x8xf32> {
+    moe.yield %t : tensor<?x8xf32>
+  }
+  return
+}
+
+// -----
+
 func.func @expert(%x: tensor<?x4xf32>, %r: !moe.routing<8, top 2>) {
   // expected-error @below {{has 1 inputs, but the type lists 2}}
   %0 = moe.expert by %r rows(%t = %x) : !moe.routing<8, top 2>, (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32> {
@@ -362,6 +393,16 @@ func.func @combine(%x: tensor<?x4xf32>, %a: !moe.routing<8, top 2>, %b: !moe.rou
   }
   // expected-error @below {{'moe.combine' op and the expert or dispatch whose rows it sums use different routings}}
   %0 = moe.combine %half by %b weighted : tensor<?x4xbf16>, !moe.routing<7, top 2>
+  return
+}
+
+// -----
+
+// moe.combine (C4)
+func.func @combine(%x: tensor<?x8xf32>) {
+  %r = moe.route %x top 2 : tensor<?x8xf32> -> !moe.routing<8, top 2>
+  // expected-error @below {{'moe.combine' op input is 'tensor<?x8xf32>' by token of its routing, expected rows of 'moe.expert' or 'moe.dispatch' by that routing}}
+  %0 = moe.combine %x by %r weighted : tensor<?x8xf32>, !moe.routing<8, top 2>
   return
 }
 

@@ -107,14 +107,35 @@ func.func @f(%x: tensor<?x4xf32>, %ids: tensor<?x1xi32>) -> tensor<3x4xf32> {
 }
 //--- not-dispatched.mlir
 !r = !moe.routing<4, top 2>
-func.func @f(%n: tensor<2xf32>, %x: tensor<?x4xf32>, %w: tensor<4x4x4xf32>) -> tensor<?x4xf32> {
-  %r = moe.route %x top 2 : tensor<?x4xf32> -> !r
+func.func @f(%n: tensor<2xf32>, %x: tensor<?x4xf32>, %s: tensor<?x4xf32>, %w: tensor<4x4x4xf32>) -> tensor<?x4xf32> {
+  %r = moe.route %s top 2 : tensor<?x4xf32> -> !r
   %out = moe.expert by %r rows(%t = %x) each(%v = %w) : !r, (tensor<?x4xf32>, tensor<4x4x4xf32>) -> tensor<?x4xf32> {
     %a = moe.linear %t, %v : (tensor<?x4xf32>, tensor<4x4xf32>) -> tensor<?x4xf32>
     moe.yield %a : tensor<?x4xf32>
   }
-  // error: rows have nothing to do with each other: a number made of the rows of argument 1, and a number made of the rows that a routing dispatches
+  // error: 'grouped.matmul' op takes a 'tensor<?x4xf32>' with a number made of the rows of argument 1 as the rows of its groups, expected what 'moe.dispatch' makes by its routing
   %y = moe.combine %out by %r weighted : tensor<?x4xf32>, !r
+  return %y : tensor<?x4xf32>
+}
+//--- not-dispatched-loop.mlir
+!r = !moe.routing<4, top 2>
+func.func @f(%x: tensor<?x4xf32>, %s: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %r = moe.route %s top 2 : tensor<?x4xf32> -> !r
+  // error: 'grouped.loop' op takes a 'tensor<?x4xf32>' with a number made of the rows of argument 0 as the rows of its groups, expected what 'moe.dispatch' makes by its routing
+  %out = moe.expert by %r rows(%t = %x) : !r, (tensor<?x4xf32>) -> tensor<?x4xf32> {
+    %a = moe.softmax %t over 0 : tensor<?x4xf32>
+    moe.yield %a : tensor<?x4xf32>
+  }
+  %y = moe.combine %out by %r weighted : tensor<?x4xf32>, !r
+  return %y : tensor<?x4xf32>
+}
+//--- other-groups.mlir
+func.func @f(%x: tensor<?x4xf32>, %a: tensor<?x2xi32>, %b: tensor<?x2xi32>) -> tensor<?x4xf32> {
+  %o, %t, %s, %rows = grouped.plan %a experts 4 : tensor<?x2xi32> -> tensor<5xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?x2xi32>
+  %o2, %t2, %s2, %rows2 = grouped.plan %b experts 4 : tensor<?x2xi32> -> tensor<5xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?x2xi32>
+  %g = moe.gather %x at %t : tensor<?x4xf32>, tensor<?xi32> -> tensor<?x4xf32>
+  // error: 'grouped.combine' op takes a 'tensor<?x4xf32>' with the rows of other groups as the rows of its groups, expected what 'moe.dispatch' makes by its routing
+  %y = grouped.combine %g by %rows2 : (tensor<?x4xf32>, tensor<?x2xi32>) -> tensor<?x4xf32>
   return %y : tensor<?x4xf32>
 }
 //--- other-rows.mlir
@@ -297,7 +318,7 @@ func.func @f(%x: tensor<?x4xf32>, %c: i1) -> tensor<?x4xf32> {
     scf.yield %d : !r
   }
   %in = moe.dispatch %x by %a : tensor<?x4xf32>, !r
-  // error: op uses tensors whose numbers of rows have nothing to do with each other
+  // error: op takes a 'tensor<?x4xf32>' with the rows of other groups as the rows of its groups
   %y = moe.combine %in by %b weighted : tensor<?x4xf32>, !r
   return %y : tensor<?x4xf32>
 }
@@ -308,7 +329,7 @@ func.func @f(%x: tensor<?x4xf32>, %c: i1) -> tensor<?x4xf32> {
   %b = moe.route %x greater_than 0.0 : tensor<?x4xf32> -> !r
   %d = arith.select %c, %a, %b : !r
   %in = moe.dispatch %x by %a : tensor<?x4xf32>, !r
-  // error: op uses tensors whose numbers of rows have nothing to do with each other
+  // error: op takes a 'tensor<?x4xf32>' with the rows of other groups as the rows of its groups
   %y = moe.combine %in by %d weighted : tensor<?x4xf32>, !r
   return %y : tensor<?x4xf32>
 }
