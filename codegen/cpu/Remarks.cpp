@@ -29,7 +29,35 @@ static std::string bytesText(int64_t bytes) {
   double value = static_cast<double>(bytes);
   if (bytes >= 1 << 20)
     return llvm::formatv("{0:f1} MiB", value / (1 << 20));
-  return llvm::formatv("{0:f1} KiB", value / (1 << 10));
+  if (bytes >= 1 << 10)
+    return llvm::formatv("{0:f1} KiB", value / (1 << 10));
+  return llvm::formatv("{0} bytes", bytes);
+}
+
+/// Bytes of one row of a tensor.
+static int64_t rowBytes(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  return type.getDimSize(1) * static_cast<int64_t>(llvm::divideCeil(
+                                  type.getElementTypeBitWidth(), 8));
+}
+
+/// What does not depend on the machine: the weights of an expert, which it
+/// reads if it has rows, and what every row moves and multiplies.
+static void remarkOnTraffic(InFlightDiagnostic &text, grouped::MatmulOp op,
+                            const PackedLayout &layout) {
+  int64_t reads = rowBytes(op.getInput()), writes = 0;
+  for (Value extra : op.getExtras())
+    if (auto type = cast<RankedTensorType>(extra.getType());
+        type.getRank() == 2 && type.getDimSize(0) != layout.experts)
+      reads += rowBytes(extra);
+  for (Value result : op.getResults())
+    writes += rowBytes(result);
+  text << "; " << bytesText(layout.bytes() / layout.experts)
+       << (layout.experts > 1 ? " for every expert with rows; a row: "
+                              : " for all rows; a row: ")
+       << bytesText(reads) << " read, " << bytesText(writes)
+       << (op.isCombined() ? " added to, " : " written, ")
+       << layout.inputs * layout.outputs * layout.weights << " multiply-adds";
 }
 
 static void remark(grouped::MatmulOp op, const Level &level) {
@@ -73,6 +101,7 @@ static void remark(grouped::MatmulOp op, const Level &level) {
   if (scalars > 0)
     text << "; " << scalars << (scalars == 1 ? " operation" : " operations")
          << " on the sums";
+  remarkOnTraffic(text, op, layout);
 }
 
 void remarkOnProducts(ModuleOp module, ArrayRef<Level> levels) {
