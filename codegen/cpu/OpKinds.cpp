@@ -183,9 +183,14 @@ OpKind kindOf(Operation *op) {
 }
 
 SmallVector<ScratchRow> scratchRows(Operation *op) {
+  ScratchRow words{IntegerType::get(op->getContext(), 64), 0};
   if (auto topK = dyn_cast<grouped::TopKOp>(op)) {
     RankedTensorType key = topK.getKey().getType();
-    return {{Ranking::rankType(key.getElementType()), key.getDimSize(1)}};
+    if (static_cast<int64_t>(topK.getTop()) > kMostRounds)
+      words.columns = key.getDimSize(1);
+    return {{Ranking::rankType(key.getElementType()), key.getDimSize(1)},
+            words,
+            words};
   }
   if (auto attention = dyn_cast<AttentionOp>(op))
     return {{Float32Type::get(op->getContext()), attentionScratch(attention)},
@@ -194,15 +199,23 @@ SmallVector<ScratchRow> scratchRows(Operation *op) {
   if (!select)
     return {};
   RankedTensorType key = select.getKey().getType();
-  ScratchRow ranks{Ranking::rankType(key.getElementType()), key.getDimSize(1)};
+  int64_t experts = key.getDimSize(1);
+  ScratchRow ranks{Ranking::rankType(key.getElementType()), experts};
+  auto isMany = [](std::optional<uint64_t> count) {
+    return static_cast<int64_t>(count.value_or(0)) > kMostRounds;
+  };
+  bool isTopP = select.getSelection() == Selection::TopP;
+  if (isMany(select.getTop()) || isMany(select.getBest()) ||
+      isMany(select.getKeep()) || (isTopP && experts > kFewExperts))
+    words.columns = experts;
   if (select.getGroups())
     return {ranks,
+            words,
+            words,
             ranks,
-            {IntegerType::get(op->getContext(), 64),
-             static_cast<int64_t>(*select.getGroups())}};
-  if (select.getSelection() == Selection::Top ||
-      select.getSelection() == Selection::TopP)
-    return {ranks};
+            {words.element, static_cast<int64_t>(*select.getGroups())}};
+  if (select.getSelection() == Selection::Top || isTopP)
+    return {ranks, words, words};
   return {}; // comparisons alone
 }
 

@@ -50,6 +50,12 @@ struct ScratchRow {
 };
 llvm::SmallVector<ScratchRow> scratchRows(mlir::Operation *op);
 
+/// More than so many largest keys of a row are found by sorting all of them, so
+/// that the time is not the product of two numbers that may both be large.
+constexpr int64_t kMostRounds = 64;
+/// Of so many experts more than a few are a share of the sum.
+constexpr int64_t kFewExperts = 1024;
+
 /// The tensor whose rows a Row operation walks: its result, or its first one.
 mlir::Value rowsOf(mlir::Operation *op);
 

@@ -1,8 +1,11 @@
-// The choice of one row's experts: rounds of maximum and first place for what
-// looks at the order of the keys, comparisons of vectors for the rest.
+// The choice of one row's experts: rounds of maximum and first place, or a
+// sort, for what looks at the order of the keys, comparisons of vectors for the
+// rest.
 
+#include "codegen/cpu/OpKinds.h"
 #include "codegen/cpu/Ranking.h"
 #include "codegen/cpu/Rows.h"
+#include "codegen/cpu/Sort.h"
 #include "codegen/cpu/VectorBody.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -14,9 +17,45 @@ using namespace mlir;
 namespace moe::cpu {
 
 namespace {
+/// The places of the largest of `size` ranks from `begin` on, counted from it,
+/// one after the other. They are excluded then.
+class LargestFirst {
+public:
+  /// `rounds`: places that are asked for. `words`, `other`: scratch for many.
+  LargestFirst(Frame &f, const Ranking &ranking, const Ref &ranks, Value begin,
+               int64_t size, int64_t rounds, const Ref &words, const Ref &other)
+      : f(f), ranking(ranking), ranks(ranks), begin(begin), size(size),
+        words(words), isSorted(rounds > kMostRounds) {
+    if (!isSorted)
+      return;
+    f.loop(size, [&](Value i) { f.storeScalar(words, i, i); });
+    emitSortByRanks(
+        f, words, other, f.constant(size), cast<IntegerType>(ranks.type),
+        [&](Value at) { return f.loadScalar(ranks, f.add(begin, at)); });
+  }
+
+  Value at(Value round) const {
+    if (!isSorted)
+      return ranking.take(ranks, begin, size);
+    Value place = placeOf(f, f.loadScalar(words, round));
+    f.storeScalar(ranks, f.add(begin, place), ranking.excluded());
+    return place;
+  }
+
+private:
+  Frame &f;
+  const Ranking &ranking;
+  Ref ranks;
+  Value begin;
+  int64_t size;
+  Ref words;
+  bool isSorted;
+};
+
 struct RowChoice {
   Frame &f;
   Ref weights, key, chosen, ids;
+  Ref ranks, words, other; // scratch
   int64_t experts;
   Ranking ranking;
   Value fromWeights, fromKey, toChosen, toIds;
@@ -38,10 +77,20 @@ struct RowChoice {
                   convertNumber(f.builder, f.loc, weight, chosen.type));
   }
 
-  void top(const Ref &ranks, int64_t count) {
-    f.loop(count, [&](Value slot) {
-      fill(slot, ranking.take(ranks, f.constant(0), experts));
-    });
+  void useScratch(ArrayRef<unsigned> extra) {
+    ranks = f.ref(extra[0], Ranking::rankType(key.type));
+    words = f.ref(extra[1], f.builder.getI64Type());
+    other = f.ref(extra[2], f.builder.getI64Type());
+  }
+
+  /// All experts; `rounds` of them are asked for.
+  LargestFirst orderOfAll(int64_t rounds) {
+    return {f, ranking, ranks, f.constant(0), experts, rounds, words, other};
+  }
+
+  void top(int64_t count) {
+    LargestFirst order = orderOfAll(count);
+    f.loop(count, [&](Value slot) { fill(slot, order.at(slot)); });
   }
 
   /// Slot e holds expert e where `condition`(keys of f32 or f64, their column,
@@ -85,7 +134,7 @@ struct RowChoice {
 /// as in the reference.
 struct RowSelect : RowChoice {
   grouped::SelectOp op;
-  Ref ranks, groupRanks, scores; // scratch
+  Ref groupRanks, scores; // scratch
 
   RowSelect(Frame &f, const Step &step, grouped::SelectOp op, Value row)
       : RowChoice(f, row, op.getWeights(), op.getKey(), op.getChosen(),
@@ -93,10 +142,10 @@ struct RowSelect : RowChoice {
         op(op) {
     ArrayRef<unsigned> extra = step.extra;
     if (!extra.empty())
-      ranks = f.ref(extra[0], Ranking::rankType(key.type));
-    if (extra.size() > 1) {
-      groupRanks = f.ref(extra[1], Ranking::rankType(key.type));
-      scores = f.ref(extra[2], f.builder.getI64Type());
+      useScratch(extra);
+    if (op.getGroups()) {
+      groupRanks = f.ref(extra[3], Ranking::rankType(key.type));
+      scores = f.ref(extra[4], f.builder.getI64Type());
     }
   }
 
@@ -110,22 +159,27 @@ struct RowSelect : RowChoice {
   /// Excludes the experts outside of the best groups.
   void excludeGroups() {
     auto groups = static_cast<int64_t>(*op.getGroups());
+    auto best = static_cast<int64_t>(*op.getBest()),
+         keep = static_cast<int64_t>(*op.getKeep());
     int64_t size = experts / groups;
     Value zero = splatConstant(f.builder, f.loc, f.builder.getF64Type(), 0, 0);
     Ranking byScore(f, f.builder.getF64Type());
     ranking.fill(groupRanks, key, fromKey, experts); // used up below
     f.loop(groups, [&](Value group) {
       Value begin = f.mul(group, size);
+      LargestFirst order(f, ranking, groupRanks, begin, size, best, words,
+                         other);
       Value score =
-          f.fold(f.constant(0), f.constant(static_cast<int64_t>(*op.getBest())),
-                 zero, [&](Value, ValueRange so) -> SmallVector<Value> {
-                   Value member = ranking.take(groupRanks, begin, size);
+          f.fold(f.constant(0), f.constant(best), zero,
+                 [&](Value round, ValueRange so) -> SmallVector<Value> {
+                   Value member = order.at(round);
                    return {addF64(so[0], keyAt(f.add(begin, member)))};
                  })[0];
       f.storeScalar(scores, group, byScore.of(score));
     });
-    f.loop(static_cast<int64_t>(*op.getKeep()),
-           [&](Value) { byScore.take(scores, f.constant(0), groups); });
+    LargestFirst order(f, byScore, scores, f.constant(0), groups, keep, words,
+                       other);
+    f.loop(keep, [&](Value round) { order.at(round); });
     // The groups taken are the kept ones.
     Value gone = vector::BroadcastOp::create(
         f.builder, f.loc, f.vectorOf(ranks.type), ranking.excluded());
@@ -225,6 +279,7 @@ struct RowSelect : RowChoice {
     });
     Value p = threshold(f64), negative = anyNegative();
     Value zero = splatConstant(b, f.loc, f64, 0, 0);
+    LargestFirst order = orderOfAll(experts > kFewExperts ? allowed() : 0);
     auto isBelow = [&](Value sum) -> Value {
       return arith::CmpFOp::create(b, f.loc, arith::CmpFPredicate::OLT, sum, p);
     };
@@ -239,7 +294,7 @@ struct RowSelect : RowChoice {
           scf::ConditionOp::create(b, f.loc, more, so);
         },
         [&](OpBuilder &, Location, ValueRange so) {
-          Value expert = ranking.take(ranks, f.constant(0), experts);
+          Value expert = order.at(so[0]);
           f.ifThen(isBelow(so[1]), [&] { fill(expert, expert); });
           scf::YieldOp::create(
               b, f.loc,
@@ -254,7 +309,7 @@ struct RowSelect : RowChoice {
       excludeGroups();
     switch (op.getSelection()) {
     case Selection::Top:
-      return top(ranks, static_cast<int64_t>(*op.getTop()));
+      return top(static_cast<int64_t>(*op.getTop()));
     case Selection::TopP:
       return topP();
     case Selection::GreaterThan:
@@ -273,9 +328,9 @@ void emitTopKRow(Frame &f, const Step &step, Value row) {
   auto op = cast<grouped::TopKOp>(step.op);
   RowChoice choice(f, row, op.getWeights(), op.getKey(), op.getChosen(),
                    op.getIds());
-  Ref ranks = f.ref(step.extra[0], Ranking::rankType(choice.key.type));
-  choice.ranking.fill(ranks, choice.key, choice.fromKey, choice.experts);
-  choice.top(ranks, static_cast<int64_t>(op.getTop()));
+  choice.useScratch(step.extra);
+  choice.ranking.fill(choice.ranks, choice.key, choice.fromKey, choice.experts);
+  choice.top(static_cast<int64_t>(op.getTop()));
 }
 
 void emitSelectRow(Frame &f, const Step &step, Value row) {

@@ -280,17 +280,16 @@ void emitSort(Frame &f, Value words, Value other, Value count) {
                        ValueRange{words, other, count});
 }
 
-void emitSortByNumbers(Frame &f, const Ref &words, const Ref &other,
-                       Value count, Type number,
-                       llvm::function_ref<Value(Value)> numberAt) {
+void emitSortByRanks(Frame &f, const Ref &words, const Ref &other, Value count,
+                     IntegerType type,
+                     llvm::function_ref<Value(Value)> rankAt) {
   OpBuilder &b = f.builder;
-  Ranking ranking(f, number);
-  unsigned bits = Ranking::rankType(number).getWidth();
-  // The bits [first, first + 32) of a number, flipped so that large ones lead.
+  unsigned bits = type.getWidth();
+  // The bits [first, first + 32) of a rank, flipped so that large ones lead.
   auto round = [&](unsigned first) {
     f.loop(f.constant(0), count, [&](Value i) {
       Value place = placeOf(f, f.loadScalar(words, i));
-      Value rank = ranking.of(numberAt(place));
+      Value rank = rankAt(place);
       Value order = arith::XOrIOp::create(
           b, f.loc, rank,
           integerLike(f, rank, llvm::APInt::getSignedMaxValue(bits)));
@@ -305,6 +304,14 @@ void emitSortByNumbers(Frame &f, const Ref &words, const Ref &other,
   round(0);
   if (bits > 32)
     round(32); // stable: the lower halves decide where the upper ones tie
+}
+
+void emitSortByNumbers(Frame &f, const Ref &words, const Ref &other,
+                       Value count, Type number,
+                       llvm::function_ref<Value(Value)> numberAt) {
+  Ranking ranking(f, number);
+  emitSortByRanks(f, words, other, count, Ranking::rankType(number),
+                  [&](Value place) { return ranking.of(numberAt(place)); });
 }
 
 void emitSelect(Frame &f, Value words, Value other, Value count, Value rank) {

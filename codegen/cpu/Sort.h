@@ -27,7 +27,12 @@ void emitSort(Frame &frame, mlir::Value words, mlir::Value other,
               mlir::Value count);
 
 /// Sorts the first `count` words, of which only the places are set, by the
-/// numbers of their places (of type `number`, any float), the largest first.
+/// ranks (signed integers of 32 or 64 bits) of their places, the largest first.
+void emitSortByRanks(Frame &frame, const Ref &words, const Ref &other,
+                     mlir::Value count, mlir::IntegerType rank,
+                     llvm::function_ref<mlir::Value(mlir::Value)> rankAt);
+
+/// The same by numbers of type `number`, any float, in the order of Ranking.
 void emitSortByNumbers(Frame &frame, const Ref &words, const Ref &other,
                        mlir::Value count, mlir::Type number,
                        llvm::function_ref<mlir::Value(mlir::Value)> numberAt);

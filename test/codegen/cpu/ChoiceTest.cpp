@@ -37,6 +37,10 @@ std::vector<std::string> choicesOf(int64_t experts) {
     addGroups(4, 2, experts / 4 < 2 ? 1 : 2);
   if (experts == 100)
     addGroups(10, 7, 10);
+  if (experts == 1040) { // many groups, many best ones
+    addGroups(80, 70, 13);
+    addGroups(8, 4, 100);
+  }
   std::vector<std::string> choices;
   for (const std::string &group : groups) {
     bool plain = group.empty();
@@ -111,6 +115,7 @@ INSTANTIATE_TEST_SUITE_P(Keys, ChoiceTest,
                                          Keys{"f32", 3}, Keys{"f32", 7},
                                          Keys{"f32", 8}, Keys{"f32", 16},
                                          Keys{"f32", 64}, Keys{"f32", 100},
+                                         Keys{"f32", 1040}, Keys{"f64", 100},
                                          Keys{"bf16", 16}, Keys{"f16", 7},
                                          Keys{"f64", 7}, Keys{"f64", 16}),
                          testing::PrintToStringParamName());
