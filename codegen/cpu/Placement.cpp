@@ -206,7 +206,7 @@ LogicalResult Scheduler::visitView(Operation *op) {
 /// Recording and replacing are a matter of addresses, chosen when the function
 /// is entered: what is recorded is made where the caller wants it, and what is
 /// replaced is read from where the caller has it. Nothing is copied, except
-/// what has no dense memory of its own.
+/// what has no dense memory of its own, or another one than at the entry.
 void Scheduler::visitTrace(grouped::TraceOp op) {
   Value input = op.getInput();
   RankedTensorType type = op.getInput().getType();
@@ -221,7 +221,7 @@ void Scheduler::visitTrace(grouped::TraceOp op) {
                made.rows == extents.of(input) &&
                made.element == type.getElementType();
   if (!whole || made.recordedBy >= 0 || made.kind == Storage::Kind::Constant ||
-      made.kind == Storage::Kind::Traced)
+      made.kind == Storage::Kind::Traced || swapped.contains(from.storage))
     from = copy(input, from, rowElements(type));
   unsigned number = llvm::find(traced, op) - traced.begin();
   Storage used = result.storage(from.storage);

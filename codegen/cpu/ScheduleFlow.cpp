@@ -79,8 +79,10 @@ LogicalResult Scheduler::visitFor(scf::ForOp op, Phase &phase) {
     return failure();
   phase.bodies = {*body};
   for (auto [a, b] : llvm::zip_equal(now, next))
-    if (a != ~0u)
+    if (a != ~0u) {
       phase.carried.push_back({a, b});
+      swapped.insert(a);
+    }
   return success();
 }
 

@@ -160,6 +160,8 @@ private:
   llvm::DenseMap<unsigned, std::shared_ptr<Work>> waiting;
   /// Storages that outlive the phase that writes them.
   llvm::SmallVector<unsigned> kept;
+  /// Storages whose memory is another one after every iteration of a loop.
+  llvm::DenseSet<unsigned> swapped;
   llvm::SmallVector<grouped::TraceOp> traced;
   /// The storages [first, second) of the bodies of a loop.
   llvm::DenseMap<mlir::Operation *, std::pair<unsigned, unsigned>> inLoop;

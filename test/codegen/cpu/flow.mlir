@@ -14,6 +14,14 @@
 // RUN: moe-run %t.so --function=alternate %{x} --input=i64=9 --expected_output=@%t.npy --expected_rtol=1e-4
 // RUN: moe-run %t.so --function=alternate %{x} --input=i64=-9223372036854775808 | FileCheck %s --check-prefix=BEFORE
 // BEFORE: 3x6xf32=[1 -2 3 0.5 -4 5][6 7 -8 9 0.25 1][2 3 4 -5 6 7]
+// What the last iteration left is read, recorded and replaced, after an even and an odd number of them.
+// DEFINE: %{followed} = moe-run %t.so --function=followed --input=2x2xf32=2,1,3,4
+// RUN: %{followed} --input=i64=0 --expected_output=2x2xf32=4,2,12,16
+// RUN: %{followed} --input=i64=1 --expected_output=2x2xf32=2,1,6,8 --routing=%t.jsonl && FileCheck %s --input-file=%t.jsonl --check-prefix=FOLLOWED
+// RUN: %{followed} --input=i64=2 --expected_output=2x2xf32=1,0.5,3,4
+// RUN: %{followed} --input=i64=2 --expected_output=2x2xf32=2,1,6,8 --replay=%t.jsonl
+// FOLLOWED: "ids": [0], "weights": [1
+// FOLLOWED: "ids": [1], "weights": [2
 // RUN: moe-run %t.so --function=far --input=i64=9223372036854775807 --input=i64=4611686018427387904 | FileCheck %s --check-prefix=FAR
 // FAR: i64=4
 // RUN: not moe-run %t.so --function=far --input=i64=5 --input=i64=0 2>&1 | FileCheck %s --check-prefix=STEP
@@ -241,6 +249,20 @@ func.func @routed(%x: !x, %n: index, %m: !moe.scope) -> (tensor<?x2xf32>, tensor
   %v = moe.weights %y : !r -> tensor<?x2xf32>
   %i = moe.indices %y : !r -> tensor<?x2xi32>
   return %v, %i : tensor<?x2xf32>, tensor<?x2xi32>
+}
+
+// One that tokens then follow.
+func.func @followed(%x: tensor<?x2xf32>, %n: index) -> tensor<?x2xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %g = moe.route %x top 1 : tensor<?x2xf32> -> !moe.routing<2, top 1>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %g) -> !moe.routing<2, top 1> {
+    %s = moe.scale %a by 0.5 : !moe.routing<2, top 1>
+    scf.yield %s : !moe.routing<2, top 1>
+  }
+  %in = moe.dispatch %x by %r : tensor<?x2xf32>, !moe.routing<2, top 1>
+  %y = moe.combine %in by %r weighted : tensor<?x2xf32>, !moe.routing<2, top 1>
+  return %y : tensor<?x2xf32>
 }
 
 // Rows that a body makes fixed, and a branch that makes nothing.
