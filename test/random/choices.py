@@ -4,14 +4,15 @@ decisions, so that it can be written down, repeated, and reduced by making decis
 
 
 class Choices:
-    """`fixed`: a whole program; `forced`: single decisions, the others are random."""
+    """`fixed`: a whole program; `forced`: single decisions, the others are random. `flow`: whether control flow is among what is
+    drawn; the programs of a seed without it do not change."""
 
-    def __init__(self, rng=None, fixed=None, path="", made=None, forced=None):
-        self.rng, self.fixed, self.path, self.forced = rng, fixed, path, forced or {}
+    def __init__(self, rng=None, fixed=None, path="", made=None, forced=None, flow=False):
+        self.rng, self.fixed, self.path, self.forced, self.flow = rng, fixed, path, forced or {}, flow
         self.made = {} if made is None else made
 
     def at(self, name):
-        return Choices(self.rng, self.fixed, f"{self.path}{name}.", self.made, self.forced)
+        return Choices(self.rng, self.fixed, f"{self.path}{name}.", self.made, self.forced, self.flow)
 
     def pick(self, name, options, weights=None):
         key = self.path + name

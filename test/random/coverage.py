@@ -8,6 +8,7 @@ CONSTRUCTS = {
     "select by a key": r"moe\.route %\w+ by", "select in groups": r" groups \d", "take of segments": r"take %\w+ segments",
     "threshold from outside": r"(?:greater_than|at_least|top_p) %",
     **{f"normalize {n}": rf"moe\.normalize %\w+ by {n}" for n in ("sum", "softmax", "lp")},
+    "a routing in a branch": r"scf\.if [^\n]*moe\.routing", "a routing in a loop": r"scf\.for [^\n]*moe\.routing",
     "scale": r"moe\.scale", "with_weights": r"moe\.with_weights", "keep": r"moe\.keep", "join": r"moe\.join",
     **{f"limit {n}": rf"moe\.limit [^:]* order {n} (?!by)" for n in ("position", "choice", "token_choice", "weight")},
     "limit by a tensor": r"moe\.limit [^:]* order %", "limit choice by": r" order choice by", "limit token_choice by": r" order token_choice by",

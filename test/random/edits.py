@@ -1,7 +1,7 @@
 """Edits of routings of every shape: weights, pairs, unions and limits. One generator function (router, routing) -> routing each."""
 
 from builder import Value
-from routers import capacity, make_logits, select
+from routers import capacity, make_logits, number_input, select
 from scalars import expression
 
 EDITS = []
@@ -142,12 +142,36 @@ def limit(m, r):
     return m.same(r, f"moe.limit {r.name} to {name} order {text} : {', '.join(types)}")
 
 
+def flow(m, r):
+    """In a branch, chosen among two, or again and again, by a number that only the run knows."""
+    b, form = m.b, m.c.pick("flow", ["branch", "choice", "loop"])
+    function = m.c.pick("flow.edit", [by_softmax, by_constant, by_value])
+    n, zero, one, result = number_input(b, "i64", m.c.pick("flow.number", [1, 0, 2])).name, b.fresh(), b.fresh(), b.fresh()
+    b.line(f"{zero} = arith.constant 0 : i64")
+    b.line(f"{one} = arith.constant 1 : i64")
+    if form == "loop":
+        before = r._replace(name=b.fresh())
+        b.line(f"{result} = scf.for {b.fresh()} = {zero} to {n} step {one} iter_args({before.name} = {r.name}) -> ({r.type}) : i64 {{")
+        b.line(f"scf.yield {function(m, settled(m, before)).name} : {r.type}")
+    else:
+        condition = b.fresh()
+        b.line(f"{condition} = arith.cmpi eq, {n}, {one} : i64")
+        other = function(m, settled(m, r)) if form == "choice" else None
+        b.line(f"{result} = scf.if {condition} -> ({r.type}) {{")
+        b.line(f"scf.yield {(other or function(m, settled(m, r))).name} : {r.type}")
+        b.line("} else {")
+        b.line(f"scf.yield {r.name} : {r.type}")
+    b.line("}")
+    return r._replace(name=result)
+
+
 def edited(m, r):
     """Up to four edits."""
     for i in range(m.c.pick("edits", [0, 1, 2, 3, 4], [20, 32, 26, 14, 8])):
         inner = m.at(f"edit{i}")
         options = EDITS + [limit] * 4 + [keep] if m.batch else EDITS
-        function = inner.c.pick("edit", options)
+        share = len(options) // 2 if inner.c.flow else 0
+        function = inner.c.pick("edit", options + [flow], [1] * len(options) + [share])
         r = function(inner, settled(inner, r))
         m.reduced, m.rooted = True, m.rooted or function is by_lp
         m.segment_ids, m.given_x, m.hard = inner.segment_ids, inner.given_x, m.hard or inner.hard

@@ -313,6 +313,7 @@ def main():
     parser.add_argument("--fault", help="plant an error in programs whose text has this: it must be found and reduced")
     parser.add_argument("--one-level", action="store_true", help="compile each program for one level, in turns")
     parser.add_argument("--each", action="store_true", help="program i is the i-th of the equivalences, in turns")
+    parser.add_argument("--flow", action="store_true", help="edits of routings also in branches and loops: other programs of the same seed")
     parser.add_argument("--replay", action="store_true", help="record the routings of each program and replay them: the same bits")
     parser.add_argument("--twice", action="store_true", help="compile each module twice and compare")
     options = parser.parse_args()
@@ -336,7 +337,7 @@ def main():
     def batch(first):
         cases = []
         for i in range(first, min(first + options.batch, options.first + options.count)):
-            choices = Choices(random.Random(f"{options.seed}.{i}"), forced=equivalences[i % len(equivalences)][1])
+            choices = Choices(random.Random(f"{options.seed}.{i}"), forced=equivalences[i % len(equivalences)][1], flow=options.flow)
             generate(f"p{i}", f"{options.seed}.{i}", choices)
             cases.append(Case(f"p{i}", f"{options.seed}.{i}", choices.made))
             checker.coverage.add(cases[-1].program.text())
