@@ -6,6 +6,7 @@
 #include "runtime/Cpu.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 
 using namespace mlir;
 
@@ -69,6 +70,9 @@ Generated::Generated(Problem &problem) {
           block.rowEnd = args[3];
           block.panelEnd = args[4];
           block.rowPanel = args[6];
+          if (!layout.isQuantized())
+            block.results = memref::CastOp::create(
+                builder, loc, cpu::resultsType(builder.getContext()), args[5]);
           cpu::emitMatmul(builder, loc, layout, block,
                           [&](OpBuilder &builder, Location loc,
                               const cpu::EpilogueSite &site) {

@@ -52,6 +52,8 @@ private:
                          mlir::Value isTwo, mlir::Value packedPanel,
                          const MatrixPrefetch &prefetch,
                          const MatrixSums &sums);
+  mlir::Value storeDirectly(mlir::Value row, mlir::Value count,
+                            mlir::Value panel, MatrixSums &sums);
   MatrixPrefetch prefetchOf(const MatrixBlock &rows, mlir::Value product,
                             mlir::Value packedPanel,
                             std::pair<mlir::Value, mlir::Value> next);

@@ -29,6 +29,13 @@ bool hasMatrixForm(const PackedLayout &layout, Type a) {
          chooseFamily(layout, a) != Family::Fma;
 }
 
+MemRefType resultsType(MLIRContext *context) {
+  int64_t dynamic = ShapedType::kDynamic;
+  auto strided = StridedLayoutAttr::get(context, dynamic, {dynamic, 1});
+  return MemRefType::get({dynamic, dynamic}, Float32Type::get(context),
+                         strided);
+}
+
 int64_t matrixRowsFrom(const PackedLayout &layout) {
   constexpr int64_t kUnpacked = 24;
   return layout.hasGroups() ? kUnpacked : layout.level.matrixRows;

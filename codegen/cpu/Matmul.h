@@ -41,6 +41,9 @@ int64_t matrixRowsFrom(const PackedLayout &layout);
 /// bodies of the loop over steps.
 inline constexpr int64_t kPartUnit = 192;
 
+/// memref<? x ? x f32, strided<[?, 1], offset: ?>>.
+mlir::MemRefType resultsType(mlir::MLIRContext *context);
+
 /// One block: acc_w[r, n] = sum over k of A[row(r), k] * B_w[group, n, k], for
 /// r in [rowBegin, rowEnd) and the columns n of panels [panelBegin, panelEnd).
 /// Empty ranges are allowed. All indices are of type index.
@@ -71,6 +74,10 @@ struct MatmulBlock {
   mlir::Value partInputs = nullptr;
   /// Bytes of L2 that the matrix form chooses blocks of rows for; null: 2 MiB.
   mlir::Value cacheBytes = nullptr;
+  /// Null, or of resultsType, where the epilogue only stores the sums, those of
+  /// row r in row r. Whole matrix tiles then go there without it. Not for
+  /// quantised weights.
+  mlir::Value results = nullptr;
 };
 
 /// One vector of finished sums, to be turned into results and stored.

@@ -40,6 +40,7 @@ private:
   SmallVector<Value> epilogueValues(const EpilogueSite &site);
   Value extra(const EpilogueSite &site, Value operand);
   void storeResults(const EpilogueSite &site);
+  Value resultsOfSums();
   void addToTokens(const EpilogueSite &site);
   void forPanelColumns(Value panel,
                        llvm::function_ref<void(Value, int64_t)> body);
@@ -142,6 +143,29 @@ void MatmulPhase::storeResults(const EpilogueSite &site) {
     f.store(out, f.add(f.rowAddress(out, site.row), site.column),
             beforeRounding(value, stored), site.lanes);
   }
+}
+
+/// The result if it is the sums of one weight as they are, else null.
+Value MatmulPhase::resultsOfSums() {
+  Block &body = op.getEpilogue().front();
+  auto yielded = body.getTerminator()->getOperands();
+  if (layout.isQuantized() || layout.weights != 1 || yielded.size() != 1 ||
+      yielded[0] != body.getArgument(0))
+    return nullptr;
+  Ref out = f.ref(op.getResults().front());
+  if (!cast<MemRefType>(out.memref.getType()).getElementType().isF32() ||
+      out.scratch || out.layout.strides.size() != 2 || out.layout.strides.back() != 1)
+    return nullptr;
+  Value address = f.rowAddress(out, f.constant(0));
+  SmallVector<OpFoldResult> sizes = {f.builder.getIndexAttr(int64_t(1) << 31),
+                                     f.builder.getIndexAttr(layout.outputs)};
+  SmallVector<OpFoldResult> strides = {
+      f.builder.getIndexAttr(out.layout.strides.front()),
+      f.builder.getIndexAttr(1)};
+  Value strided = memref::ReinterpretCastOp::create(
+      f.builder, f.loc, out.memref, address, sizes, strides);
+  return memref::CastOp::create(f.builder, f.loc,
+                                resultsType(f.builder.getContext()), strided);
 }
 
 /// sums[token of the row] += weight * value.
@@ -293,6 +317,7 @@ void MatmulPhase::emitPlain() {
     observeTask(f, counter, group, panelBegin, panelEnd);
     MatmulBlock part = block(group, begin, end, panelBegin, panelEnd);
     part.allRows = rows; // of one group; null: end - begin
+    part.results = resultsOfSums();
     emitMatmul(f.builder, f.loc, layout, part,
                [&](OpBuilder &, Location, const EpilogueSite &site) {
                  storeResults(site);

@@ -145,6 +145,26 @@ void BlockEmitter::emitMatrixProduct(const MatrixBlock &rows, Value first,
       gathered);
 }
 
+/// Lets a product of `count` rows from `row` on store its sums to the results
+/// if all its tiles are whole; returns whether they are.
+Value BlockEmitter::storeDirectly(Value row, Value count, Value panel,
+                                  MatrixSums &sums) {
+  Value direct = is(Compare::eq, rem(count, MatrixRows::kRows), 0);
+  if (layout.outputs % layout.panelColumns() != 0) {
+    Value whole = is(Compare::ult, panel, layout.panels() - 1);
+    direct = arith::AndIOp::create(builder, loc, direct, whole);
+  }
+  auto choose = [&](Value yes, Value no) {
+    return arith::SelectOp::create(builder, loc, direct, yes, no);
+  };
+  Value buffer = memref::CastOp::create(builder, loc, block.results.getType(),
+                                        sums.memref);
+  sums.memref = choose(block.results, buffer);
+  sums.first = choose(row, sums.first);
+  sums.column = choose(mul(panel, layout.panelColumns()), sums.column);
+  return direct;
+}
+
 /// Gathers the rows that need it and multiplies all with panels [panelBegin,
 /// panelEnd).
 void BlockEmitter::emitMatrixPanels(const MatrixBlock &rows,
@@ -162,7 +182,7 @@ void BlockEmitter::emitMatrixPanels(const MatrixBlock &rows,
       emitUnpackPanel(builder, loc, layout, block.packed, packedPanel,
                       rows.stepBegin, rows.stepEnd, rows.unpacked);
     std::pair<Value, Value> next(add(packedPanel, 1), rows.stepBegin);
-    MatrixSums sums{matrixSums, constant(0), Value()};
+    MatrixSums sums{matrixSums, constant(0), Value(), constant(0)};
     if (rows.isLast) {
       // After the last panel comes the next part of the first one.
       Value back = is(Compare::eq, add(panel, 1), panelEnd);
@@ -186,14 +206,23 @@ void BlockEmitter::emitMatrixPanels(const MatrixBlock &rows,
       MatrixSums own = sums;
       if (rows.isLast)
         own.first = add(sums.first, row);
+      Value direct;
+      if (block.results && !rows.isLast)
+        direct = storeDirectly(add(rows.first, row), exist, panel, own);
       emitMatrixProduct(rows, row, isTwo, packedPanel,
                         prefetchOf(rows, product, packedPanel, next), own);
-      if (!rows.isLast)
+      if (!rows.isLast && !direct)
         return emitEpilogues(add(rows.first, row), exist, panel, 1);
-      auto done = scf::IfOp::create(builder, loc, rows.isLast);
+      Value finish =
+          rows.isLast ? rows.isLast
+                      : arith::XOrIOp::create(
+                            builder, loc, direct,
+                            arith::ConstantIntOp::create(builder, loc, 1, 1));
+      auto done = scf::IfOp::create(builder, loc, finish);
       OpBuilder::InsertionGuard guard(builder);
       builder.setInsertionPointToStart(done.thenBlock());
-      firstSum = mul(own.first, layout.vectors());
+      if (rows.isLast)
+        firstSum = mul(own.first, layout.vectors());
       emitEpilogues(add(rows.first, row), exist, panel, 1);
       firstSum = nullptr;
     });

@@ -214,7 +214,7 @@ void emitMatrixTiles(OpBuilder &builder, Location loc,
     for (int64_t r = 0; r < tiles; ++r)
       for (int64_t c = 0; c < columns; ++c) {
         places.push_back({index.add(sums.first, r * kRows),
-                          index.constant((first + c) * kRows)});
+                          index.add(sums.column, (first + c) * kRows)});
         if (sums.isFirst)
           initial.push_back(amx::TileLoadOp::create(
               builder, loc, sumType, sums.memref, places.back()));

@@ -89,9 +89,10 @@ struct MatrixPrefetch {
 
 /// Where sums go: rows from `first` on of
 /// memref<? x (columns of the panel) x (f32|i32)>. `isFirst` (i1): unless it is
-/// true, products are added to what is there; null: never.
+/// true, products are added to what is there; null: never. Without it the
+/// memref may have more columns, of which `column` is the first.
 struct MatrixSums {
-  mlir::Value memref, first, isFirst;
+  mlir::Value memref, first, isFirst, column;
 };
 
 void emitMatrixTiles(mlir::OpBuilder &builder, mlir::Location loc,

@@ -30,7 +30,7 @@
 // Few rows an expert and many (@experts), one token to each (@each), all tokens to one (@one), odd sizes (@tails), rows that are
 // divided among threads (@dense).
 // RUN: moe-compile %s --level=amx --emulated -o %t.so
-// RUN: env LEVELS=avx2 %{amx} %{python} %S/Inputs/agree.py %s %t.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 dense:4,97 -- --expected_atol=0.06 --expected_rtol=0.02
+// RUN: env LEVELS=avx2 %{amx} %{python} %S/Inputs/agree.py %s %t.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 dense:4,97 odd:33,96 -- --expected_atol=0.06 --expected_rtol=0.02
 // RUN: moe-opt %s --moe-to-grouped=weights-format=q8 -o %t.q8.mlir
 // RUN: moe-compile %s --level=amx --emulated --weights-format=q8 -o %t.q8.so
 // RUN: env REFERENCE=%t.q8.mlir LEVELS=avx2 %{amx} %{python} %S/Inputs/agree.py %s %t.q8.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 -- --expected_atol=0.5 --expected_rtol=0.02
@@ -45,7 +45,7 @@
 // RUN: moe-compile %s --level=amx --emulated --weights-format=q4z -o %t.q4z.so
 // RUN: env REFERENCE=%t.q4z.mlir LEVELS=avx2 %{amx} %{python} %S/Inputs/agree.py %s %t.q4z.so one:33 tails:13,67 -- --expected_atol=0.5 --expected_rtol=0.02
 // RUN: %if amx %{ moe-compile %s --level=amx -o %t.native.so %}
-// RUN: %if amx %{ env LEVELS=amx %{python} %S/Inputs/agree.py %s %t.native.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 dense:4,97 -- --expected_atol=0.06 --expected_rtol=0.02 %}
+// RUN: %if amx %{ env LEVELS=amx %{python} %S/Inputs/agree.py %s %t.native.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 dense:4,97 odd:33,96 -- --expected_atol=0.06 --expected_rtol=0.02 %}
 // RUN: %if amx %{ moe-compile %s --level=amx --weights-format=q8 -o %t.native.q8.so %}
 // RUN: %if amx %{ env REFERENCE=%t.q8.mlir LEVELS=amx %{python} %S/Inputs/agree.py %s %t.native.q8.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 -- --expected_atol=0.5 --expected_rtol=0.02 %}
 !x  = tensor<?x96xbf16>
@@ -124,4 +124,11 @@ func.func @dense(%x: !x, %m: !moe.scope) -> !h {
   %w = moe.param %m "dense.bf16" : tensor<64x96xbf16>
   %l = moe.linear %x, %w : (!x, tensor<64x96xbf16>) -> !h
   return %l : !h
+}
+
+// Whole tiles of sums go straight to the results, but for the last panel.
+func.func @odd(%x: !x, %m: !moe.scope) -> tensor<?x50xf32> {
+  %w = moe.param %m "odd.bf16" : tensor<50x96xbf16>
+  %l = moe.linear %x, %w : (!x, tensor<50x96xbf16>) -> tensor<?x50xf32>
+  return %l : tensor<?x50xf32>
 }
