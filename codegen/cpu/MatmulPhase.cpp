@@ -154,7 +154,8 @@ Value MatmulPhase::resultsOfSums() {
     return nullptr;
   Ref out = f.ref(op.getResults().front());
   if (!cast<MemRefType>(out.memref.getType()).getElementType().isF32() ||
-      out.scratch || out.layout.strides.size() != 2 || out.layout.strides.back() != 1)
+      out.scratch || out.layout.strides.size() != 2 ||
+      out.layout.strides.back() != 1)
     return nullptr;
   Value address = f.rowAddress(out, f.constant(0));
   SmallVector<OpFoldResult> sizes = {f.builder.getIndexAttr(int64_t(1) << 31),
