@@ -13,6 +13,10 @@ namespace moe::cpu {
 /// Rows whose sums are kept between parts of K.
 constexpr int64_t kPartRows = 126;
 
+/// Tiles of so many sums have the epilogue written out behind each: all of
+/// AVX2, and elsewhere those of few rows. A loop serves the others.
+constexpr int64_t kDirectSums = 12;
+
 class BlockEmitter : IndexBuilder {
 public:
   BlockEmitter(mlir::OpBuilder &builder, mlir::Location loc,
@@ -59,10 +63,16 @@ private:
                             std::pair<mlir::Value, mlir::Value> next);
   mlir::Value emitFewRows(mlir::Value rows);
   mlir::Value tokenOf(mlir::Value row);
-  void emitTile(mlir::Value firstRow, int64_t rows, mlir::Value firstPanel,
-                int64_t panels, const Prefetch &prefetch);
-  void emitEpilogues(mlir::Value firstRow, mlir::Value rows,
-                     mlir::Value firstPanel, int64_t panels);
+  llvm::SmallVector<mlir::Value> emitTile(mlir::Value firstRow, int64_t rows,
+                                          mlir::Value firstPanel,
+                                          int64_t panels,
+                                          const Prefetch &prefetch);
+  void keepSums(llvm::ArrayRef<mlir::Value> sums);
+  void finishRow(llvm::ArrayRef<mlir::Value> sums, mlir::Value row,
+                 mlir::Value panel);
+  void finishTile(llvm::ArrayRef<mlir::Value> sums, mlir::Value firstRow,
+                  int64_t rows, mlir::Value firstPanel, int64_t panels);
+  void finishKept(mlir::Value firstRow, mlir::Value rows, mlir::Value panel);
   llvm::SmallVector<mlir::Value> sumsSoFar(size_t count);
   mlir::Value sumAt(int64_t number) {
     mlir::Value at = constant(number);
@@ -84,9 +94,9 @@ private:
   const int64_t maxRows; // of a tile of vectors
   const mlir::Value partInputs;
   mlir::Value view;
-  /// The sums of a tile on their way to the epilogue, which so is one loop over
-  /// rows instead of a copy for each row of each tile variant. With parts of K,
-  /// those of all tiles of some rows, and a tile begins at `firstSum`.
+  /// The sums of a matrix tile, or of a tile of more than kDirectSums, on their
+  /// way to the epilogue. With parts of K, those of all tiles of some rows, and
+  /// a tile begins at `firstSum`.
   mlir::Value finished, firstSum;
   mlir::Value partBegin, partEnd; // null: all of K
   mlir::Value matrixSums;         // the same memory as rows of a panel

@@ -101,8 +101,9 @@ Value BlockEmitter::tokenOf(Value row) {
   return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), id);
 }
 
-void BlockEmitter::emitTile(Value firstRow, int64_t rows, Value firstPanel,
-                            int64_t panels, const Prefetch &prefetch) {
+SmallVector<Value> BlockEmitter::emitTile(Value firstRow, int64_t rows,
+                                          Value firstPanel, int64_t panels,
+                                          const Prefetch &prefetch) {
   Value groupPanels = mul(block.group, layout.panels());
   SmallVector<Value> packedPanels, tokens;
   for (int64_t p = 0; p < panels; ++p) {
@@ -116,18 +117,20 @@ void BlockEmitter::emitTile(Value firstRow, int64_t rows, Value firstPanel,
     part.sums = sumsSoFar(panels * rows * layout.vectors());
     given = &part;
   }
-  SmallVector<Value> sums =
-      layout.hasGroups()
-          ? emitGroupTileSums(builder, loc, layout, block.a, tokens,
-                              block.packed, packedPanels, prefetch, given)
-          : emitTileSums(builder, loc, layout, block.a, tokens, view,
-                         packedPanels, prefetch, given);
+  return layout.hasGroups()
+             ? emitGroupTileSums(builder, loc, layout, block.a, tokens,
+                                 block.packed, packedPanels, prefetch, given)
+             : emitTileSums(builder, loc, layout, block.a, tokens, view,
+                            packedPanels, prefetch, given);
+}
+
+void BlockEmitter::keepSums(ArrayRef<Value> sums) {
   auto type = VectorType::get({layout.level.lanes}, builder.getF32Type());
   for (auto [i, sum] : llvm::enumerate(sums)) {
-    if (sum.getType() != type) // i32
-      sum = vector::BitCastOp::create(builder, loc, type, sum);
+    // i32 of quantised weights; f32 stays as it is.
+    Value bits = vector::BitCastOp::create(builder, loc, type, sum);
     vector::StoreOp::create(
-        builder, loc, sum, finished,
+        builder, loc, bits, finished,
         ValueRange{sumAt(static_cast<int64_t>(i)), constant(0)});
   }
 }
@@ -194,27 +197,40 @@ Value BlockEmitter::dequantize(Value sum, Value token, Value panel,
   return arith::MulFOp::create(builder, loc, value, scale);
 }
 
-/// The epilogues of the tile whose sums lie in `finished`.
-void BlockEmitter::emitEpilogues(Value firstRow, Value rows, Value firstPanel,
-                                 int64_t panels) {
+/// What follows the sums of one row and panel.
+void BlockEmitter::finishRow(ArrayRef<Value> sums, Value row, Value panel) {
+  Value token = tokenOf(row);
+  SmallVector<Value> values(sums);
+  if (layout.isQuantized())
+    for (int64_t v = 0; v < layout.vectors(); ++v)
+      values[v] = dequantize(values[v], token, panel, v);
+  emitEpilogue(values, row, token, panel);
+}
+
+/// The epilogues of a tile whose sums are in registers.
+void BlockEmitter::finishTile(ArrayRef<Value> sums, Value firstRow,
+                              int64_t rows, Value firstPanel, int64_t panels) {
+  for (int64_t p = 0; p < panels; ++p)
+    for (int64_t r = 0; r < rows; ++r) {
+      finishRow(sums.take_front(layout.vectors()), add(firstRow, r),
+                add(firstPanel, p));
+      sums = sums.drop_front(layout.vectors());
+    }
+}
+
+/// The epilogues of the tile of one panel whose sums lie in `finished`.
+void BlockEmitter::finishKept(Value firstRow, Value rows, Value panel) {
   auto type = VectorType::get({layout.level.lanes}, builder.getF32Type());
-  loop(constant(0), constant(panels), 1, [&](Value p) {
-    loop(constant(0), rows, 1, [&](Value r) {
-      Value first = mul(add(mul(p, rows), r), layout.vectors());
-      if (firstSum)
-        first = add(first, firstSum);
-      Value row = add(firstRow, r), token = tokenOf(row);
-      Value panel = add(firstPanel, p);
-      SmallVector<Value> sums;
-      for (int64_t v = 0; v < layout.vectors(); ++v) {
-        Value sum =
-            vector::LoadOp::create(builder, loc, type, finished,
-                                   ValueRange{add(first, v), constant(0)});
-        sums.push_back(layout.isQuantized() ? dequantize(sum, token, panel, v)
-                                            : sum);
-      }
-      emitEpilogue(sums, row, token, panel);
-    });
+  loop(constant(0), rows, 1, [&](Value r) {
+    Value first = mul(r, layout.vectors());
+    if (firstSum)
+      first = add(first, firstSum);
+    SmallVector<Value> sums;
+    for (int64_t v = 0; v < layout.vectors(); ++v)
+      sums.push_back(
+          vector::LoadOp::create(builder, loc, type, finished,
+                                 ValueRange{add(first, v), constant(0)}));
+    finishRow(sums, add(firstRow, r), panel);
   });
 }
 
@@ -251,8 +267,9 @@ Value BlockEmitter::emitFewRows(Value rows) {
     Value end = add(block.panelBegin, grouped);
     // One row is so fast that the hardware's own prefetching does better.
     loop(block.panelBegin, end, at, [&](Value panel) {
-      emitTile(block.rowBegin, size, panel, at, {.stream = size > 1});
-      emitEpilogues(block.rowBegin, constant(size), panel, at);
+      SmallVector<Value> sums =
+          emitTile(block.rowBegin, size, panel, at, {.stream = size > 1});
+      finishTile(sums, block.rowBegin, size, panel, at);
     });
     scf::YieldOp::create(builder, loc, end);
   };
@@ -264,6 +281,9 @@ Value BlockEmitter::emitFewRows(Value rows) {
 
 /// On the stack of the thread, outside of all loops.
 void BlockEmitter::allocateSums() {
+  bool inRegisters = maxRows * layout.vectors() <= kDirectSums;
+  if (inRegisters && !partInputs && !matrixForm)
+    return;
   Operation *scope = builder.getInsertionBlock()->getParentOp();
   while (!isa<func::FuncOp, omp::ParallelOp>(scope))
     scope = scope->getParentOp();
@@ -332,6 +352,9 @@ void BlockEmitter::emitVectorForm(Value rows) {
 /// finished.
 void BlockEmitter::emitTiles(Value panel, Value rowBegin, Value rows,
                              Value isLast) {
+  // The sums of these many rows are finished in registers.
+  int64_t direct =
+      isLast ? 0 : std::min(maxRows, kDirectSums / layout.vectors());
   Value tiles = div(add(rows, maxRows - 1), maxRows);
   Value smaller = div(rows, tiles);
   Value larger = rem(rows, tiles);
@@ -364,14 +387,19 @@ void BlockEmitter::emitTiles(Value panel, Value rowBegin, Value rows,
       prefetch.perStep = perStep;
     }
     switchOnRows(size, maxRows, [&](int64_t rows) {
-      emitTile(firstRow, rows, panel, 1, prefetch);
+      SmallVector<Value> sums = emitTile(firstRow, rows, panel, 1, prefetch);
+      if (rows <= direct)
+        finishTile(sums, firstRow, rows, panel, 1);
+      else
+        keepSums(sums);
     });
-    if (!isLast)
-      return emitEpilogues(firstRow, size, panel, 1);
-    auto done = scf::IfOp::create(builder, loc, isLast);
+    if (direct == maxRows)
+      return;
+    Value kept = isLast ? isLast : is(Compare::ugt, size, direct);
+    auto done = scf::IfOp::create(builder, loc, kept);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(done.thenBlock());
-    emitEpilogues(firstRow, size, panel, 1);
+    finishKept(firstRow, size, panel);
   });
   firstSum = nullptr;
 }

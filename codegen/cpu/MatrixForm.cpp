@@ -212,7 +212,7 @@ void BlockEmitter::emitMatrixPanels(const MatrixBlock &rows,
       emitMatrixProduct(rows, row, isTwo, packedPanel,
                         prefetchOf(rows, product, packedPanel, next), own);
       if (!rows.isLast && !direct)
-        return emitEpilogues(add(rows.first, row), exist, panel, 1);
+        return finishKept(add(rows.first, row), exist, panel);
       Value finish =
           rows.isLast ? rows.isLast
                       : arith::XOrIOp::create(
@@ -223,7 +223,7 @@ void BlockEmitter::emitMatrixPanels(const MatrixBlock &rows,
       builder.setInsertionPointToStart(done.thenBlock());
       if (rows.isLast)
         firstSum = mul(own.first, layout.vectors());
-      emitEpilogues(add(rows.first, row), exist, panel, 1);
+      finishKept(add(rows.first, row), exist, panel);
       firstSum = nullptr;
     });
   });
