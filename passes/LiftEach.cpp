@@ -167,7 +167,8 @@ LogicalResult Lifting::liftShape(Operation *op) {
     if (!allRows)
       return failure();
   } else if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op)) {
-    for (int64_t d : llvm::drop_begin(expand.getReassociationIndices().front()))
+    ReassociationIndices first = expand.getReassociationIndices().front();
+    for (int64_t d : llvm::drop_begin(first))
       if (result.getDimSize(d) != 1)
         return failure();
   } else if (!isa<tensor::EmptyOp, tensor::SplatOp>(op)) {

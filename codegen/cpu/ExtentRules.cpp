@@ -110,15 +110,18 @@ LogicalResult Extents::visitReshape(Operation *op) {
   if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
     if (to.empty()) // one element
       return unify(op, rows, Extent::constant(1));
-    for (int64_t d : llvm::drop_begin(collapse.getReassociationIndices()[0]))
+    ReassociationIndices first = collapse.getReassociationIndices()[0];
+    for (int64_t d : llvm::drop_begin(first))
       rows = rows.multiplied(from[d]);
   } else if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op)) {
-    if (from.empty())
+    if (from.empty()) {
       rows = Extent::constant(1);
-    else
-      for (int64_t d : llvm::drop_begin(expand.getReassociationIndices()[0]))
+    } else {
+      ReassociationIndices first = expand.getReassociationIndices()[0];
+      for (int64_t d : llvm::drop_begin(first))
         if (failed(divide(op, rows, to[d])))
           return failure();
+    }
   } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
     FailureOr<Extent> cut = cutRows(slice);
     if (failed(cut))

@@ -20,6 +20,12 @@ SmallVector<int64_t> denseStrides(RankedTensorType type, int64_t rowStride) {
   return strides;
 }
 
+/// A stride times a size, either of which may be dynamic.
+static int64_t times(int64_t stride, int64_t size) {
+  bool known = !ShapedType::isDynamic(stride) && !ShapedType::isDynamic(size);
+  return known ? stride * size : ShapedType::kDynamic;
+}
+
 bool isDense(RankedTensorType type, const Layout &layout) {
   int64_t expected = 1;
   for (int64_t d = type.getRank() - 1; d >= 0; --d) {
@@ -27,7 +33,7 @@ bool isDense(RankedTensorType type, const Layout &layout) {
       break;
     if (type.getDimSize(d) != 1 && layout.strides[d] != expected)
       return false;
-    expected *= type.getDimSize(d);
+    expected = times(expected, type.getDimSize(d));
   }
   return true;
 }
@@ -40,7 +46,7 @@ static Layout expand(Layout source, ArrayRef<ReassociationIndices> groups,
     int64_t stride = source.strides[d];
     for (int64_t inner : llvm::reverse(group)) {
       result.strides[inner] = stride;
-      stride *= shape[inner];
+      stride = times(stride, shape[inner]);
     }
   }
   result.sameRows &= groups.empty() || groups[0].size() == 1;
@@ -60,8 +66,7 @@ static FailureOr<Layout> collapse(Layout source,
         continue;
       if (source.strides[inner] != expected)
         return failure();
-      expected = ShapedType::isDynamic(shape[inner]) ? ShapedType::kDynamic
-                                                     : expected * shape[inner];
+      expected = times(expected, shape[inner]);
     }
     result.strides.push_back(stride);
   }
