@@ -40,8 +40,8 @@ bool showsProgress() {
          !(terminal && std::string_view(terminal) == "dumb");
 }
 
-ProgressBar::ProgressBar(std::string text)
-    : what(std::move(text)), active(showsProgress()),
+ProgressBar::ProgressBar(std::string text, std::string unit)
+    : what(std::move(text)), unit(std::move(unit)), active(showsProgress()),
       begin(std::chrono::steady_clock::now()) {}
 
 ProgressBar::~ProgressBar() {
@@ -61,7 +61,9 @@ void ProgressBar::show(int64_t done, int64_t total) {
   lastPercent = percent;
   int filled = percent * 30 / 100;
   fmt::print(stderr, "\r{} [{:=<{}}{: <{}}] {:3}% of {}", what, "", filled, "",
-             30 - filled, percent, moert::bytesText(total));
+             30 - filled, percent,
+             unit.empty() ? moert::bytesText(total)
+                          : fmt::format("{} {}", total, unit));
   std::fflush(stderr);
 }
 

@@ -23,12 +23,14 @@ bool showsProgress();
 /// second; does nothing where that is no terminal.
 class ProgressBar {
 public:
-  explicit ProgressBar(std::string what);
+  /// A total is bytes, or a number of what `unit` says.
+  explicit ProgressBar(std::string what, std::string unit = {});
   ~ProgressBar(); // removes the bar
   void show(int64_t done, int64_t total);
 
 private:
   std::string what;
+  std::string unit;
   bool active;
   int lastPercent = -1;
   std::chrono::steady_clock::time_point begin;

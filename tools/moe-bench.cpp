@@ -21,8 +21,9 @@ constexpr const char *examples = R"(Examples:
 and is timed. With zipf:S rows are made so that the router itself chooses so.
 A share compares with the ceiling measured just before and after each sample:
 GFLOP/s with multiply-adds in registers, GB/s (weights only) with reading
-memory. Exit status: 0 ok, 1 compile or run error, 2 usage, 6 memory, 7 no such
-instructions on this CPU.)";
+memory. $MOE_L2 and $MOE_NODES are read as by moe-run. Exit status: 0 ok, 1
+compile or run error, 2 usage, 4 a broken recording, 5 input or output, 6
+memory, 7 no such instructions on this CPU.)";
 
 struct Options {
   std::vector<std::string> shapes = {"H2048,F1024,E64,k8"};
@@ -123,7 +124,8 @@ int measure(Options options) {
       for (int threads : options.threads) {
         tools::ProgressBar progress(
             fmt::format("{} {} threads {}", shape.text(),
-                        bench::nameOf(precisions[i]), threads));
+                        bench::nameOf(precisions[i]), threads),
+            "samples");
         progress.show(0, 1);
         options.layer.threads = threads;
         options.layer.level = levels[i];
@@ -176,8 +178,8 @@ int main(int argc, char **argv) {
   app.add_option("--rounds", options.measure.rounds, "samples of each batch")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_option("--seconds", options.measure.seconds, "length of a sample")
-      ->check(CLI::Range(0.0, 60.0))
+  app.add_option("--seconds", options.measure.seconds,
+                 "length of a sample, 0 to 60")
       ->capture_default_str();
   app.add_option("--retries", options.measure.retries,
                  "of a sample around which multiply-adds are slower than 88 % "
@@ -189,6 +191,15 @@ int main(int argc, char **argv) {
       ->capture_default_str();
   app.add_flag("--print-model", options.printModel,
                "print the models instead of timing them");
+  // CLI::Range lets pass what is no number.
+  app.get_option("--seconds")->check([](const std::string &text) {
+    double number = -1;
+    return CLI::detail::lexical_cast(text, number) && number >= 0 &&
+                   number <= 60
+               ? ""
+               : fmt::format("{} is no number from 0 to 60",
+                             moert::quote(text));
+  });
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success &help) {

@@ -12,6 +12,7 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/SourceMgr.h"
 
 #include <CLI/CLI.hpp>
@@ -24,7 +25,11 @@ namespace {
 constexpr const char *kExamples =
     "Examples:\n"
     "  moe-compile examples/mixtral.mlir -o mixtral.so\n"
-    "  moe-compile examples/mixtral.mlir --emit=cpu --level=avx2 -o -\n";
+    "  moe-compile examples/mixtral.mlir --emit=cpu --level=avx2 -o -\n"
+    "  moe-compile examples/mixtral.mlir --weights-format=q4 --remarks -o "
+    "q4.so\n"
+    "Exit status: 0 ok, 1 an error in the model, 2 usage, 5 a file cannot be\n"
+    "read or written, 6 memory.\n";
 
 struct Options {
   std::string model;
@@ -141,7 +146,24 @@ std::optional<std::string> compile(const Options &options, ModuleOp module) {
   return std::string(code.begin(), code.end());
 }
 
+/// What one option alone does not show.
+void checkOptions(const Options &options) {
+  llvm::StringSet<> seen;
+  for (const std::string &name : options.levels)
+    if (!seen.insert(name).second)
+      moert::fail(MOERT_USAGE, "--level: {} twice, wanted every level once",
+                  name);
+  if (options.emulated && options.levels.size() != 1)
+    moert::fail(MOERT_USAGE, "--emulated: {} levels, wanted one",
+                options.levels.size());
+  if (options.remarks && (options.emit == "mlir" || options.emit == "grouped"))
+    moert::fail(MOERT_USAGE,
+                "--remarks: wanted --emit=cpu, llvm, asm, obj or so, not {}",
+                options.emit);
+}
+
 int run(const Options &options) {
+  checkOptions(options);
   DialectRegistry registry;
   registerDialects(registry);
   cpu::registerCompilation(registry);

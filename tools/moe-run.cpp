@@ -47,6 +47,9 @@ Usage: moe-run MODEL.so|MODEL.mlir [options]       (.mlir: compiled first, cache
   --replay=FILE            makes tokens visit the experts of such a file instead
   --list                   print the functions of the model, their types and params
   -v,--verbose  -h,--help  --version
+Exit status: 0 ok, 1 error while it compiled or ran, 2 wrong command line or input, 3 other
+values than expected, 4 broken file or one that lacks something, 5 file that cannot be read
+or written, 6 too little memory, 7 no such device or instructions
 Examples:
   moe-run layer.mlir --weights=model.safetensors --input=@x.npy --output=@y.npy
   moe-run layer.so --weights=ckpt/ --prefix=model.layers.0.mlp. --input=4x64xf32=0.5

@@ -63,6 +63,16 @@ TEST_F(ProgressTest, ShowsWorkOfMoreThanASecond) {
                   "\r\033[K");
 }
 
+TEST_F(ProgressTest, CountsWhatItIsTold) {
+  std::string text = onTerminal([] {
+    ProgressBar bar("H64 bf16", "samples");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1050));
+    bar.show(3, 4);
+  });
+  EXPECT_EQ(text, "\rH64 bf16 [======================        ]  75% of "
+                  "4 samples\r\033[K");
+}
+
 TEST_F(ProgressTest, SaysNothingAboutShortWork) {
   EXPECT_EQ(onTerminal([] {
               ProgressBar bar("loading weights");
