@@ -4,7 +4,9 @@ usage: check_docs.py PAGE...
 
 Every ```mlir block is a whole module: moe-opt must accept it, and print the same text again when it reads what it
 printed; under a line `<!-- FILE -->` it must also be the text of that file. A ```sh block under a line `<!-- tested -->`
-is run by bash and must exit with 0; it runs in a temporary folder where the folders of the project are linked.
+is run by bash and must exit with 0; it runs in a temporary folder where the folders of the project are linked. A block under a
+line `<!-- printed -->` is what the last such command prints; names after %, comments, spaces and line ends do not count, and
+... stands for anything.
 """
 
 import concurrent.futures
@@ -14,12 +16,13 @@ import subprocess
 import sys
 import tempfile
 
-BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>mlir|sh)\n(?P<body>.*?)^ *```$", re.S | re.M)
+BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<body>.*?)^ *```$", re.S | re.M)
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def blocks(page):
     text = page.read_text()
+    printed = []
     for block in BLOCK.finditer(text):
         body = re.sub(f"^{block['indent']}", "", block["body"], flags=re.M)
         where = f"{page.name}:{text.count(chr(10), 0, block.start()) + 1}"
@@ -27,7 +30,10 @@ def blocks(page):
         if block["language"] == "mlir":
             yield run_mlir, where, body, ROOT / mark[1] if mark else None
         elif mark and mark[1] == "tested":
-            yield run_sh, where, body, None
+            printed = []
+            yield run_sh, where, body, printed
+        elif mark and mark[1] == "printed":
+            printed.append((where, body))
 
 
 def moe_opt(text):
@@ -46,9 +52,21 @@ def run_mlir(where, body, file, scratch):
     return None
 
 
-def run_sh(where, body, file, scratch):
+def plain(text):
+    """Without names after %, comments, and more than one space."""
+    return " ".join(re.sub(r"%[\w.]+", "%", re.sub(r"#.*", "", text)).split())
+
+
+def run_sh(where, body, printed, scratch):
     shell = subprocess.run(["bash", "-euo", "pipefail", "-c", body], cwd=scratch, capture_output=True, text=True)
-    return f"{where}: exit status {shell.returncode}:\n{shell.stdout}{shell.stderr}" if shell.returncode else None
+    output = shell.stdout + shell.stderr
+    if shell.returncode:
+        return f"{where}: exit status {shell.returncode}:\n{output}"
+    for where, text in printed:
+        parts = [re.escape(part.strip()) for part in plain(text).split("...")]
+        if not re.search(".*".join(parts), plain(output)):
+            return f"{where}: is not what the command prints:\n{output}"
+    return None
 
 
 def check(found, scratch):
