@@ -48,6 +48,12 @@
 // RUN: %if amx %{ env LEVELS=amx %{python} %S/Inputs/agree.py %s %t.native.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 dense:4,97 odd:33,96 -- --expected_atol=0.06 --expected_rtol=0.02 %}
 // RUN: %if amx %{ moe-compile %s --level=amx --weights-format=q8 -o %t.native.q8.so %}
 // RUN: %if amx %{ env REFERENCE=%t.q8.mlir LEVELS=amx %{python} %S/Inputs/agree.py %s %t.native.q8.so experts:0,1,3,67 each:1 one:4,5,33 tails:1,13,67 -- --expected_atol=0.5 --expected_rtol=0.02 %}
+// RUN: %if amx %{ moe-compile %s --level=amx --weights-format=q8g -o %t.native.q8g.so %}
+// RUN: %if amx %{ env REFERENCE=%t.q8g.mlir LEVELS=amx %{python} %S/Inputs/agree.py %s %t.native.q8g.so experts:67 one:33 tails:13,67 -- --expected_atol=0.5 --expected_rtol=0.02 %}
+// RUN: %if amx %{ moe-compile %s --level=amx --weights-format=q4 -o %t.native.q4.so %}
+// RUN: %if amx %{ env REFERENCE=%t.q4.mlir LEVELS=amx %{python} %S/Inputs/agree.py %s %t.native.q4.so experts:3,67 one:33 -- --expected_atol=0.5 --expected_rtol=0.02 %}
+// RUN: %if amx %{ moe-compile %s --level=amx --weights-format=q4z -o %t.native.q4z.so %}
+// RUN: %if amx %{ env REFERENCE=%t.q4z.mlir LEVELS=amx %{python} %S/Inputs/agree.py %s %t.native.q4z.so one:33 tails:13,67 -- --expected_atol=0.5 --expected_rtol=0.02 %}
 !x  = tensor<?x96xbf16>
 !s  = tensor<?x7xf32>
 !r  = !moe.routing<7, top 2>
