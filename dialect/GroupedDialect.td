@@ -39,6 +39,8 @@ def Grouped_Dialect : Dialect {
     `random`, `rope`, `rope_frequencies`, `attention`, `tokens`, `segment_size`, `capacity`, `z_loss`, `cv_squared` and `noisy_load` know
     nothing of routings and stay as they are.
   }];
+  // Level 2 keeps ops of level 1, and passes over it make more of them.
+  let dependentDialects = ["::moe::MoeDialect"];
   let useDefaultTypePrinterParser = 1;
 }
 

@@ -428,3 +428,24 @@ func.func @not_f64(%ids: !k, %x: !x, %w: tensor<3x6x6xf64>) -> !x {
   }
   return %y : !x
 }
+
+// -----
+!x = tensor<?x4xf32>
+!i = tensor<?xi32>
+!k = tensor<?x1xi32>
+// No op of level 1 is in the text, but lifting makes one.
+// CHECK-LABEL: func.func @lifts_without_level_1(
+// CHECK:         %[[U:.*]] = moe.broadcast %{{.*}} : tensor<4xf32>, tensor<8x4xf32>
+// CHECK:         arith.addf %{{.*}}, %[[U]] : tensor<8x4xf32>
+// CHECK-NOT:     grouped.loop
+func.func @lifts_without_level_1(%ids: !k, %x: !x, %b: tensor<8x4xf32>, %u: tensor<4xf32>) -> (!x, tensor<8x4xf32>) {
+  %offsets, %tokens, %slots, %rows = grouped.plan %ids experts 8 : !k -> tensor<9xi32>, !i, !i, !k
+  %y, %z = grouped.loop over %offsets rows(%x) each(%b) bounds [0, 8] counts [1]
+      : (tensor<9xi32>, !x, tensor<8x4xf32>) -> (!x, tensor<8x4xf32>) {
+  ^bb0(%t: !x, %v: tensor<4xf32>):
+    %c = arith.addf %v, %u : tensor<4xf32>
+    %d = arith.addf %t, %t : !x
+    grouped.yield rows(%d : !x) each(%c : tensor<4xf32>)
+  }
+  return %y, %z : !x, tensor<8x4xf32>
+}
