@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -206,11 +207,30 @@ def table(records):
     return "\n".join(text) + "\n"
 
 
+def shape(text):
+    if sorted(re.findall(r"([HFEk])[1-9]\d*(?:,|$)", text)) != sorted("HFEk") or text.count(",") != 3:
+        raise argparse.ArgumentTypeError(f"{text!r}; wanted as in H2048,F1024,E64,k8")
+    return text
+
+
+def listed(wanted):
+    """Reads a list of what `wanted` has, or of numbers from 1 on."""
+
+    def read(text):
+        parts = [part for part in text.split(",") if part]
+        for part in parts:
+            if part not in wanted if wanted else not re.fullmatch(r"[1-9]\d*", part):
+                raise argparse.ArgumentTypeError(f"{part!r}; wanted {', '.join(wanted) if wanted else 'numbers from 1 on'}")
+        return parts if wanted else [int(part) for part in parts]
+
+    return read
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", action="append", help="as moe-bench takes it; may be repeated")
-    parser.add_argument("--dtype", default="bf16", help="bf16, f32, q8, q4 with commas between them")
-    parser.add_argument("--tokens", default="1,32,512")
+    parser.add_argument("--shape", action="append", type=shape, help="as moe-bench takes it; may be repeated")
+    parser.add_argument("--dtype", type=listed(TOLERANCE), default="bf16", help="bf16, f32, q8, q4 with commas between them")
+    parser.add_argument("--tokens", type=listed(None), default="1,32,512")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.2, help="length of a sample")
@@ -224,10 +244,14 @@ def parse():
         parser.add_argument(f"--{option}", default="", help=f"folder of a build of {option}, with its shared libraries")
     options = parser.parse_args()
     options.shape = options.shape or ["H2048,F1024,E64,k8"]
-    options.tokens = [int(t) for t in options.tokens.split(",")]
     options.peers = [p for p in options.peers.split(",") if p]
     if unknown := set(options.peers) - set(PEERS):
         parser.error(f"--peers: {', '.join(sorted(unknown))}; there are {', '.join(PEERS)}")
+    for option in ("ggml", "ik"):
+        if (path := getattr(options, option)) and not os.path.isdir(path):
+            parser.error(f"--{option}: {path!r} is no folder")
+    if options.rounds > 0 and not shutil.which(options.moe_bench):
+        parser.error(f"--moe-bench: {options.moe_bench!r} is no program")
     options.venvs = options.venvs.resolve()
     options.venvs.mkdir(parents=True, exist_ok=True)
     return options
@@ -248,7 +272,7 @@ def main():
 
     if options.rounds > 0:
         for shape in options.shape:
-            for dtype in options.dtype.split(","):
+            for dtype in options.dtype:
                 groups = [[name] for name in options.peers] if options.alone else [options.peers]
                 for index, names in enumerate(groups):
                     measure(options, shape, dtype, names, index * options.rounds, keep)
