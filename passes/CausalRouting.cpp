@@ -6,12 +6,7 @@
 using namespace mlir;
 using namespace moe;
 
-Fact Causality::newSupport(Fact fact) {
-  fact.support = ++supports;
-  return fact;
-}
-
-bool Causality::visitRouting(Operation *op) {
+bool CausalOps::visitRouting(Operation *op) {
   // The same pairs with weights that depend on the row and on `whole`.
   auto sameSupport = [&](Value routing, ValueRange aligned,
                          ValueRange whole = {}) {
@@ -90,7 +85,7 @@ bool Causality::visitRouting(Operation *op) {
       .Default(false);
 }
 
-void Causality::visitRoute(RouteOp op) {
+void CausalOps::visitRoute(RouteOp op) {
   SmallVector<Value> scores = {op.getWeights()}, whole;
   if (op.getKey())
     scores.push_back(op.getKey());
@@ -102,7 +97,7 @@ void Causality::visitRoute(RouteOp op) {
   set(op, newSupport(fact));
 }
 
-void Causality::visitLimit(LimitOp op) {
+void CausalOps::visitLimit(LimitOp op) {
   SmallVector<Value> aligned = {op.getRouting()}, whole;
   bool byRow = isa<RankedTensorType>(op.getCapacity().getType());
   (byRow ? aligned : whole).push_back(op.getCapacity());
@@ -124,7 +119,7 @@ void Causality::visitLimit(LimitOp op) {
   set(op, newSupport(fact));
 }
 
-void Causality::visitPairs(PairsOp op) {
+void CausalOps::visitPairs(PairsOp op) {
   Fact routing = get(op.getRouting());
   Fact fact = {.reach = routing.reach,
                .rows = pairsOf(routing.support, routing.rows),
@@ -138,14 +133,14 @@ void Causality::visitPairs(PairsOp op) {
             : Fact{.reach = numbering, .rows = fact.rows};
 }
 
-void Causality::visitDispatch(DispatchOp op) {
+void CausalOps::visitDispatch(DispatchOp op) {
   Fact fact = rowWise(op, {op.getInput(), op.getRouting()});
   fact.rows = pairsOf(get(op.getRouting()).support, fact.rows);
   fact.argument = get(op.getInput()).argument;
   set(op, fact);
 }
 
-void Causality::visitCombine(moe::CombineOp op) {
+void CausalOps::visitCombine(moe::CombineOp op) {
   Fact input = get(op.getInput()), routing = get(op.getRouting());
   const RowSet *rows = input.rows ? input.rows->of : routing.rows;
   Fact fact = input.reach == Reach::All ? input : routing;

@@ -12,7 +12,7 @@ constexpr const char *kMixesRows = "mixes all rows";
 
 /// The number of rows of a tensor; it depends on all tokens, but as a size it
 /// is harmless.
-Fact Causality::countFact(Operation *op, Value tensor) {
+Fact CausalOps::countFact(Operation *op, Value tensor) {
   Fact fact = get(tensor);
   if (fact.reach == Reach::Nothing)
     return {};
@@ -22,12 +22,12 @@ Fact Causality::countFact(Operation *op, Value tensor) {
 }
 
 /// Whether a size is the number of `rows`.
-bool Causality::countsRows(OpFoldResult size, const RowSet *rows) const {
+bool CausalOps::countsRows(OpFoldResult size, const RowSet *rows) const {
   auto value = dyn_cast<Value>(size);
   return value && rows && get(value).countOf == rows;
 }
 
-bool Causality::visitRows(Operation *op) {
+bool CausalOps::visitRows(Operation *op) {
   auto rowsUnless = [&](bool mixes, ValueRange aligned, ValueRange whole = {}) {
     set(op, mixes ? all(op, kMixesRows) : rowWise(op, aligned, whole));
   };
@@ -110,7 +110,7 @@ bool Causality::visitRows(Operation *op) {
       .Default(false);
 }
 
-void Causality::visitBroadcast(BroadcastOp op) {
+void CausalOps::visitBroadcast(BroadcastOp op) {
   Fact like = get(op.getLike());
   auto tensor = dyn_cast<RankedTensorType>(op.getInput().getType());
   int64_t rank = cast<RankedTensorType>(op.getLike().getType()).getRank();
@@ -133,7 +133,7 @@ void Causality::visitBroadcast(BroadcastOp op) {
   set(op, {.reach = fact.reach, .rows = like.rows, .blame = fact.blame});
 }
 
-void Causality::visitRandom(RandomOp op) {
+void CausalOps::visitRandom(RandomOp op) {
   Fact seed = get(op.getSeed()), like = get(op.getLike());
   if (seed.reach != Reach::Nothing ||
       (like.reach != Reach::Nothing && !like.rows))
@@ -147,7 +147,7 @@ void Causality::visitRandom(RandomOp op) {
 /// Causal attention sees keys up to the query's position. Positions grow with
 /// the row in every segment of the entry's arguments, so these are keys of
 /// earlier tokens, whether rows are all tokens or the chosen ones.
-void Causality::visitAttention(AttentionOp op) {
+void CausalOps::visitAttention(AttentionOp op) {
   const RowSet *queries = get(op.getQuery()).rows;
   Fact query = rowWise(op, op.getQuery()),
        keys = rowWise(op, {op.getKey(), op.getValue()});
@@ -187,7 +187,7 @@ static bool keepsRows(RankedTensorType expanded,
                       [&](int64_t d) { return expanded.getDimSize(d) == 1; });
 }
 
-bool Causality::visitTensor(Operation *op) {
+bool CausalOps::visitTensor(Operation *op) {
   if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op)) {
     visitLinalg(linalgOp);
     return true;
@@ -278,7 +278,7 @@ bool Causality::visitTensor(Operation *op) {
 
 /// Row-wise when one parallel loop is the rows of every operand that has rows
 /// and of every result.
-void Causality::visitLinalg(linalg::LinalgOp op) {
+void CausalOps::visitLinalg(linalg::LinalgOp op) {
   auto maps = op.getIndexingMapsArray();
   std::optional<unsigned> rowLoop;
   bool apart = true;
