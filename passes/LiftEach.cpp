@@ -3,7 +3,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "passes/Lifting.h"
-#include "passes/LowerRouting.h"
 #include "passes/Rewriting.h"
 
 using namespace mlir;
@@ -84,11 +83,7 @@ LogicalResult Lifting::liftGather(GatherOp op) {
   Location loc = op.getLoc();
   grouped::PlanOp of = info(op.getIndices()).of;
   RankedTensorType table = tensorOf(op.getTable());
-  SmallVector<ReassociationIndices> groups = {{0, 1}};
-  for (int64_t d = 1; d < table.getRank(); ++d)
-    groups.push_back({d + 1});
-  Value all = tensor::CollapseShapeOp::create(builder, loc, over(op.getTable()),
-                                              groups);
+  Value all = flatRows(builder, loc, over(op.getTable()));
   Type i64 = builder.getI64Type();
   auto constant = [&](int64_t value) -> Value {
     return arith::ConstantOp::create(builder, loc,
@@ -185,53 +180,19 @@ LogicalResult Lifting::liftShape(Operation *op) {
   return success();
 }
 
+/// Of the number of an expert's rows, per row.
+LogicalResult Lifting::liftCapacity(CapacityOp op) {
+  Value tokens = countOfRow(op.getTokens());
+  Operation *copy = builder.clone(*op, mapping);
+  copy->getResult(0).setType(tokens.getType());
+  set(op.getResult(), copy->getResult(0), LiftKind::Count,
+      info(op.getTokens()).of);
+  return success();
+}
+
 Value Lifting::stacked(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   bool known = is(value, LiftKind::Each) || is(value, LiftKind::Shared);
   return known && type && type.hasStaticShape() ? repeated(value, numExperts())
                                                 : Value();
-}
-
-Value Lifting::repeated(Value value, int64_t count) {
-  Location loc = value.getLoc();
-  Value tensor = over(value);
-  RankedTensorType type = tensorOf(tensor);
-  SmallVector<int64_t> shape(type.getShape());
-  auto stretched = [&](Value input) -> Value {
-    Value like =
-        tensor::EmptyOp::create(builder, loc, shape, type.getElementType());
-    return BroadcastOp::create(builder, loc, input, like);
-  };
-  if (is(value, LiftKind::Shared)) {
-    shape.insert(shape.begin(), count);
-    return stretched(tensor);
-  }
-  if (count == numExperts())
-    return tensor;
-  // [E, ...] as [E, 1, ...], stretched to [E, n, ...], as [E * n, ...].
-  SmallVector<ReassociationIndices> groups = {{0, 1}};
-  for (int64_t d = 1; d < type.getRank(); ++d)
-    groups.push_back({d + 1});
-  shape.insert(shape.begin() + 1, 1);
-  Value column = tensor::ExpandShapeOp::create(builder, loc, type.clone(shape),
-                                               tensor, groups);
-  shape[1] = count / numExperts();
-  return tensor::CollapseShapeOp::create(builder, loc, stretched(column),
-                                         groups);
-}
-
-Value Lifting::expertOfRow(grouped::PlanOp of) {
-  Value &result = experts[of];
-  if (result)
-    return result;
-  Location loc = plan.getLoc();
-  if (of == plan) {
-    Value flat = tensor::CollapseShapeOp::create(
-        builder, loc, plan.getIds(), ArrayRef<ReassociationIndices>{{0, 1}});
-    return result = GatherOp::create(builder, loc, plan.getSlots().getType(),
-                                     flat, plan.getSlots());
-  }
-  Value outer = expertOfRow(rowsBefore.lookup(of));
-  return experts[of] = GatherOp::create(builder, loc, of.getTokens().getType(),
-                                        outer, of.getTokens());
 }

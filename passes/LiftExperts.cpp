@@ -57,18 +57,6 @@ void Lifting::takeBack() {
   }
 }
 
-FailureOr<grouped::PlanOp> Lifting::rowsOf(Operation *op) const {
-  grouped::PlanOp of;
-  for (Value operand : op->getOperands()) {
-    if (!is(operand, LiftKind::Rows) && !is(operand, LiftKind::Count))
-      continue;
-    if (of && info(operand).of != of)
-      return failure();
-    of = info(operand).of;
-  }
-  return of;
-}
-
 LogicalResult Lifting::lift(Operation *op) {
   SmallVector<Value> operands(op->getOperands());
   llvm::append_range(operands, capturedScalars(op));
@@ -143,7 +131,7 @@ public:
     SmallVector<Value> arguments(loop.getRows());
     for (Value each : loop.getEach())
       arguments.push_back(tensor::CollapseShapeOp::create(
-          builder, loc, each, leading(tensorOf(each).getRank())));
+          builder, loc, each, firstTwo(tensorOf(each).getRank())));
     IRRewriter rewriter(builder);
     rewriter.inlineBlockBefore(&body(), loop, arguments);
     SmallVector<Value> results(yield.getRows());
@@ -151,7 +139,7 @@ public:
              yield.getEach(), loop.getResults().drop_front(results.size())))
       results.push_back(
           tensor::ExpandShapeOp::create(builder, loc, result.getType(), value,
-                                        leading(tensorOf(result).getRank())));
+                                        firstTwo(tensorOf(result).getRank())));
     loop.replaceAllUsesWith(results);
     yield.erase();
     loop.erase();
@@ -163,15 +151,6 @@ private:
   Location loc;
 
   Block &body() { return loop.getBodies().front().front(); }
-  /// Dimensions 0 and 1 of `rank` belong together.
-  static SmallVector<ReassociationIndices> leading(int64_t rank) {
-    if (rank == 1)
-      return {};
-    SmallVector<ReassociationIndices> groups = {{0, 1}};
-    for (int64_t d = 2; d < rank; ++d)
-      groups.push_back({d});
-    return groups;
-  }
 };
 
 /// Moves out of a loop what is the same for all groups.

@@ -3,8 +3,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "passes/Lifting.h"
-#include "passes/LowerRouting.h"
 #include "passes/Rewriting.h"
+#include "passes/RoutingSlots.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -226,12 +226,10 @@ LogicalResult Lifting::liftLoop(grouped::LoopOp op) {
     RankedTensorType type = tensorOf(result);
     SmallVector<int64_t> shape(type.getShape());
     shape.insert(shape.begin(), numExperts());
-    SmallVector<ReassociationIndices> dimensions = {{0, 1}};
-    for (int64_t d = 1; d < type.getRank(); ++d)
-      dimensions.push_back({d + 1});
     set(result,
         tensor::ExpandShapeOp::create(builder, loc, type.clone(shape),
-                                      all.getResult(i), dimensions),
+                                      all.getResult(i),
+                                      firstTwo(type.getRank() + 1)),
         LiftKind::Each);
   }
   innerLoops.push_back(all);
@@ -258,13 +256,6 @@ LogicalResult Lifting::liftPick(grouped::PickOp op) {
                                          over(op.getIds()));
   set(op.getResult(), picked, LiftKind::Rows, of);
   return success();
-}
-
-Value Lifting::countOfRow(Value count) {
-  if (!mapping.contains(count))
-    mapping.map(count, SegmentSizeOp::create(builder, count.getLoc(),
-                                             expertOfRow(info(count).of)));
-  return over(count);
 }
 
 FailureOr<Value> Lifting::capacityOver(Value capacity) {
@@ -337,16 +328,6 @@ template <typename Choice> LogicalResult Lifting::liftBySegment(Choice op) {
   all.getSegmentsMutable().assign(segments);
   for (auto [from, to] : llvm::zip(op->getResults(), all->getResults()))
     set(from, to, LiftKind::Rows, *of);
-  return success();
-}
-
-/// Of the number of an expert's rows, per row.
-LogicalResult Lifting::liftCapacity(CapacityOp op) {
-  Value tokens = countOfRow(op.getTokens());
-  Operation *copy = builder.clone(*op, mapping);
-  copy->getResult(0).setType(tokens.getType());
-  set(op.getResult(), copy->getResult(0), LiftKind::Count,
-      info(op.getTokens()).of);
   return success();
 }
 

@@ -3,7 +3,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "passes/Lifting.h"
-#include "passes/LowerRouting.h"
 #include "passes/Rewriting.h"
 
 using namespace mlir;

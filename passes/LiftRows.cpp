@@ -16,20 +16,6 @@ static bool worksByRow(Operation *op) {
              grouped::CheckIdsOp, grouped::MatrixOp, CapacityOp>(op);
 }
 
-LogicalResult Lifting::clone(Operation *op, Lifted as) {
-  Operation *copy = builder.clone(*op, mapping);
-  for (auto [result, value] : llvm::zip(op->getResults(), copy->getResults()))
-    set(result, value, as.kind, as.of);
-  return success();
-}
-
-LogicalResult Lifting::cloneIf(Operation *op, bool rowWise) {
-  FailureOr<grouped::PlanOp> of = rowsOf(op);
-  if (!rowWise || failed(of))
-    return failure();
-  return clone(op, {LiftKind::Rows, *of});
-}
-
 /// All tensors of an element-wise op have one shape, so all of them are rows;
 /// scalars are shared.
 LogicalResult Lifting::liftElementwise(Operation *op) {

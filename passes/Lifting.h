@@ -1,5 +1,5 @@
 // How the region of one grouped.loop is written over the rows of all groups;
-// Lift*.cpp have one kind of ops each.
+// Lift*.cpp have one kind of ops each, on what Lifting.cpp gives them.
 #ifndef MOE_PASSES_LIFTING_H
 #define MOE_PASSES_LIFTING_H
 
@@ -54,16 +54,25 @@ private:
     mapping.map(value, over);
     known[value] = {kind, of};
   }
+  int64_t numExperts() { return static_cast<int64_t>(plan.getExperts()); }
+
+  // Lifting.cpp: what the files below share.
   /// The one plan whose rows all `Rows` and `Count` operands are.
   mlir::FailureOr<grouped::PlanOp> rowsOf(mlir::Operation *op) const;
-  int64_t numExperts() { return static_cast<int64_t>(plan.getExperts()); }
-  void takeBack();
-
-  mlir::LogicalResult lift(mlir::Operation *op);
-
-  // LiftRows.cpp
   mlir::LogicalResult clone(mlir::Operation *op, Lifted as);
   mlir::LogicalResult cloneIf(mlir::Operation *op, bool rowWise);
+  /// A shared value, or slices that follow each other, for `experts` experts.
+  mlir::Value repeated(mlir::Value value, int64_t experts);
+  /// The expert of every row of `of`.
+  mlir::Value expertOfRow(grouped::PlanOp of);
+  /// The number of rows of every row's expert.
+  mlir::Value countOfRow(mlir::Value count);
+
+  // LiftExperts.cpp: which op is lifted how.
+  mlir::LogicalResult lift(mlir::Operation *op);
+  void takeBack();
+
+  // LiftRows.cpp
   mlir::LogicalResult liftElementwise(mlir::Operation *op);
   mlir::LogicalResult liftLinear(LinearOp op);
   mlir::LogicalResult liftBroadcast(BroadcastOp op);
@@ -73,12 +82,9 @@ private:
   mlir::LogicalResult liftEach(mlir::Operation *op);
   mlir::LogicalResult liftGather(GatherOp op);
   mlir::LogicalResult liftShape(mlir::Operation *op);
+  mlir::LogicalResult liftCapacity(CapacityOp op);
   /// What loop results stacked by expert become, or null.
   mlir::Value stacked(mlir::Value value);
-  /// The expert of every row of `of`.
-  mlir::Value expertOfRow(grouped::PlanOp of);
-  /// A shared value, or slices that follow each other, for `experts` experts.
-  mlir::Value repeated(mlir::Value value, int64_t experts);
 
   // LiftStatistics.cpp
   /// Leaves an op in the loop.
@@ -97,11 +103,8 @@ private:
   mlir::LogicalResult liftPick(grouped::PickOp op);
   mlir::LogicalResult liftLimit(grouped::LimitOp op);
   template <typename Choice> mlir::LogicalResult liftBySegment(Choice op);
-  mlir::LogicalResult liftCapacity(CapacityOp op);
   mlir::LogicalResult liftCounts(mlir::Operation *op);
   mlir::LogicalResult liftFlat(mlir::tensor::CollapseShapeOp op);
-  /// The number of rows of every row's expert.
-  mlir::Value countOfRow(mlir::Value count);
   mlir::FailureOr<mlir::Value> capacityOver(mlir::Value capacity);
   /// Numbers of all experts' inner experts: expert * inner + id.
   mlir::Value flatIds(mlir::Value ids, int64_t inner);

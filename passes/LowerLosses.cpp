@@ -5,7 +5,6 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
-#include "passes/LowerRouting.h"
 #include "passes/Passes.h"
 #include "passes/Rewriting.h"
 

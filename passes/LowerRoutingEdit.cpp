@@ -2,6 +2,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "passes/LowerRouting.h"
 #include "passes/Rewriting.h"
+#include "passes/RoutingSlots.h"
 
 using namespace mlir;
 using namespace moe;

@@ -3,6 +3,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "passes/LowerRouting.h"
 #include "passes/Rewriting.h"
+#include "passes/RoutingSlots.h"
 
 using namespace mlir;
 using namespace moe;

@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/LowerRouting.h"
 #include "passes/Rewriting.h"
+#include "passes/RoutingSlots.h"
 
 #include <limits>
 

@@ -117,6 +117,45 @@ Value moe::castShape(OpBuilder &builder, Location loc, Value value, Type type) {
              : tensor::CastOp::create(builder, loc, type, value).getResult();
 }
 
+Value moe::splitColumns(OpBuilder &builder, Location loc, Value value,
+                        int64_t ones, bool before) {
+  SmallVector<int64_t> shape(tensorOf(value).getShape());
+  shape.insert(before ? shape.end() - 1 : shape.end(), ones, 1);
+  return SplitOp::create(builder, loc, tensorOf(value).clone(shape), value);
+}
+
+SmallVector<ReassociationIndices> moe::firstTwo(int64_t rank) {
+  if (rank == 1)
+    return {};
+  SmallVector<ReassociationIndices> groups = {{0, 1}};
+  for (int64_t d = 2; d < rank; ++d)
+    groups.push_back({d});
+  return groups;
+}
+
+Value moe::flatRows(OpBuilder &builder, Location loc, Value value) {
+  return tensor::CollapseShapeOp::create(builder, loc, value,
+                                         firstTwo(tensorOf(value).getRank()));
+}
+
+Value moe::createMap(OpBuilder &builder, Location loc, ValueRange inputs,
+                     Type element,
+                     llvm::function_ref<Value(ValueRange scalars)> expression) {
+  Type type = tensorOf(inputs.front()).clone(element);
+  auto map = MapOp::create(builder, loc, TypeRange{type}, inputs);
+  OpBuilder::InsertionGuard guard(builder);
+  Block *body = builder.createBlock(&map.getBody());
+  for (Value input : inputs)
+    body->addArgument(getElementTypeOrSelf(input.getType()), loc);
+  moe::YieldOp::create(builder, loc, expression(body->getArguments()));
+  return map.getResult(0);
+}
+
+Value moe::f32Constant(OpBuilder &builder, Location loc, double value) {
+  return arith::ConstantOp::create(
+      builder, loc, builder.getF32FloatAttr(static_cast<float>(value)));
+}
+
 grouped::PlanOp moe::planOf(grouped::MatmulOp matmul) {
   return matmul.getOffsets()
              ? matmul.getOffsets().getDefiningOp<grouped::PlanOp>()

@@ -1,9 +1,10 @@
-// What several passes share: conversions of floats, element-wise ops on tensors
-// and on scalars, linear as grouped.matmul.
+// What several passes share: conversions of floats and shapes, element-wise ops
+// on tensors and on scalars, linear as grouped.matmul.
 #ifndef MOE_PASSES_REWRITING_H
 #define MOE_PASSES_REWRITING_H
 
 #include "dialect/GroupedDialect.h"
+#include "mlir/Dialect/Utils/ReshapeOpsUtils.h"
 
 namespace moe {
 /// The type of a value known to be a ranked tensor.
@@ -42,6 +43,28 @@ bool isUnpacked(LinearOp linear);
 /// `value` as a tensor of `type`, whose sizes it has at run time.
 mlir::Value castShape(mlir::OpBuilder &builder, mlir::Location loc,
                       mlir::Value value, mlir::Type type);
+
+/// [a, n] with columns of one element more: [a, n, 1, ..., 1], or [a, 1, n] if
+/// `before`.
+mlir::Value splitColumns(mlir::OpBuilder &builder, mlir::Location loc,
+                         mlir::Value value, int64_t ones, bool before = false);
+
+/// Of a reshape that joins or splits the first two of `rank` dimensions:
+/// {{0, 1}, {2}, ...}, or {} for a scalar on the other side (rank 1).
+llvm::SmallVector<mlir::ReassociationIndices> firstTwo(int64_t rank);
+
+/// [a, n, rest...] as [a·n, rest...].
+mlir::Value flatRows(mlir::OpBuilder &builder, mlir::Location loc,
+                     mlir::Value value);
+
+/// moe.map over tensors of one shape, with elements of type `element`.
+mlir::Value
+createMap(mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange inputs,
+          mlir::Type element,
+          llvm::function_ref<mlir::Value(mlir::ValueRange scalars)> expression);
+
+mlir::Value f32Constant(mlir::OpBuilder &builder, mlir::Location loc,
+                        double value);
 
 /// The plan whose rows a matmul computes, or null.
 grouped::PlanOp planOf(grouped::MatmulOp matmul);
