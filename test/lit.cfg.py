@@ -17,6 +17,13 @@ config.environment["XDG_CACHE_HOME"] = os.path.join(config.test_exec_root, "cach
 config.environment["NO_COLOR"] = "1"
 config.environment.pop("MOE_CPU", None)
 
+# UNSUPPORTED: sanitize is for tests that limit address space, or load libmoert into a program that has no sanitizer.
+if config.sanitize:
+    config.available_features.add("sanitize")
+    # LLVM's allocators poison what only LLVM's own code, which is not instrumented, unpoisons; LLVM keeps much until the end.
+    config.environment["ASAN_OPTIONS"] = "detect_leaks=0:allow_user_poisoning=0:allocator_may_return_null=1"
+    config.environment["UBSAN_OPTIONS"] = "print_stacktrace=1"
+
 config.substitutions += [
     ("%{root}", config.moe_source_root),
     ("%{build}", config.moe_binary_root),
