@@ -86,8 +86,10 @@ struct MergeScales : OpRewritePattern<ScaleOp> {
                                 PatternRewriter &rewriter) const override {
     auto inner = outer.getRouting().getDefiningOp<ScaleOp>();
     std::optional<double> a = constantOf(inner), b = constantOf(outer);
-    if (!a || !b || !isFactor(*a * *b))
-      return failure();
+    if (!a || !b)
+      return rewriter.notifyMatchFailure(outer, "not two constant factors");
+    if (!isFactor(*a * *b))
+      return rewriter.notifyMatchFailure(outer, "the product is no f32 factor");
     rewriter.modifyOpInPlace(outer, [&] {
       outer.getRoutingMutable().assign(inner.getRouting());
       outer.setConstantAttr(rewriter.getF64FloatAttr(*a * *b));
@@ -103,10 +105,13 @@ struct CancelScale : OpRewritePattern<NormalizeOp> {
                                 PatternRewriter &rewriter) const override {
     auto scale = normalize.getRouting().getDefiningOp<ScaleOp>();
     std::optional<double> factor = constantOf(scale);
-    if (!factor || normalize.getNorm() == Norm::Softmax ||
-        normalize.getPlus() || normalize.getAtLeast() || *factor == 0 ||
-        !isFactor(*factor) || (normalize.getNorm() == Norm::Lp && *factor < 0))
-      return failure();
+    if (!factor || *factor == 0 || !isFactor(*factor))
+      return rewriter.notifyMatchFailure(normalize, "no factor that cancels");
+    if (normalize.getNorm() == Norm::Softmax || normalize.getPlus() ||
+        normalize.getAtLeast() ||
+        (normalize.getNorm() == Norm::Lp && *factor < 0))
+      return rewriter.notifyMatchFailure(normalize,
+                                         "depends on the factor of weights");
     rewriter.modifyOpInPlace(normalize, [&] {
       normalize.getRoutingMutable().assign(scale.getRouting());
     });
@@ -125,13 +130,19 @@ struct ScaleBeforeCombine : OpRewritePattern<Product> {
     std::optional<double> factor = parts.second;
     auto combine = dyn_cast_if_present<moe::CombineOp>(sum ? sum.getDefiningOp()
                                                            : nullptr);
-    // Weights are f32: rows of f64 would lose digits.
-    if (!combine || combine->getParentOp() != product->getParentOp() ||
-        combine.getWeighting() != Weighting::Weighted || !factor ||
-        !isFactor(*factor) || getElementTypeOrSelf(sum.getType()).isF64() ||
-        sum.getType() != product->getResult(0).getType() ||
+    if (!combine || combine.getWeighting() != Weighting::Weighted || !factor ||
+        !isFactor(*factor))
+      return rewriter.notifyMatchFailure(product,
+                                         "no factor of a weighted combine");
+    if (combine->getParentOp() != product->getParentOp() ||
         !isOnlyReader(product, sum))
-      return failure();
+      return rewriter.notifyMatchFailure(product,
+                                         "the combine is needed elsewhere");
+    // Weights are f32: rows of f64 would lose digits.
+    if (getElementTypeOrSelf(sum.getType()).isF64() ||
+        sum.getType() != product->getResult(0).getType())
+      return rewriter.notifyMatchFailure(product,
+                                         "the product has another type");
     Value scaled =
         ScaleOp::create(rewriter, product.getLoc(), combine.getRouting(),
                         Value(), rewriter.getF64FloatAttr(*factor));

@@ -95,7 +95,8 @@ struct LowerZLoss : OpRewritePattern<ZLossOp> {
   LogicalResult matchAndRewrite(ZLossOp op,
                                 PatternRewriter &rewriter) const override {
     if (tensorOf(op.getLogits()).isDynamicDim(1))
-      return failure(); // nobody can split them
+      return rewriter.notifyMatchFailure(
+          op, "moe.split needs a static number of columns");
     Writer w{rewriter, op.getLoc()};
     Value logits = w.wide(op.getLogits(), w.f32());
     // [T, E] as [T, 1, E], so that the maximum is a column [T, 1].

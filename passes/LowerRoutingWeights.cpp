@@ -167,7 +167,7 @@ struct LowerSelect : OpConversionPattern<arith::SelectOp> {
   matchAndRewrite(arith::SelectOp op, OneToNOpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     if (!isa<RoutingType>(op.getType()))
-      return failure();
+      return rewriter.notifyMatchFailure(op, "selects no routing");
     SmallVector<Value> slots;
     for (auto [yes, no] :
          llvm::zip(adaptor.getTrueValue(), adaptor.getFalseValue()))
