@@ -102,14 +102,6 @@ bool isDisturbed(const Layer &layer, std::initializer_list<Ceiling> around,
 }
 } // namespace
 
-Spread spreadOf(std::vector<double> values) {
-  std::ranges::sort(values);
-  size_t middle = values.size() / 2;
-  double median = values.size() % 2 ? values[middle]
-                                    : (values[middle - 1] + values[middle]) / 2;
-  return {median, values.front(), values.back()};
-}
-
 std::vector<Result>
 measureLayer(const Layer &layer, std::span<const int64_t> tokens,
              std::span<const Traffic> traffics, CeilingMeter &meter,

@@ -6,21 +6,13 @@
 
 #include "tools/bench/Ceiling.h"
 #include "tools/bench/Layer.h"
+#include "tools/bench/Spread.h"
 
 #include <functional>
 #include <span>
 #include <vector>
 
 namespace moe::bench {
-
-/// Median, smallest and largest.
-struct Spread {
-  double median;
-  double least;
-  double most;
-};
-/// Of at least one value.
-Spread spreadOf(std::vector<double> values);
 
 /// One round of one batch.
 struct Sample {

@@ -1,0 +1,2 @@
+// Below the circle.
+int twice(int n) { return 2 * n; }
