@@ -4,6 +4,7 @@
 #include "codegen/cpu/Pack.h"
 #include "codegen/cpu/VectorAccess.h"
 #include "runtime/Cpu.h"
+#include "runtime/Machine.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -70,6 +71,8 @@ Generated::Generated(Problem &problem) {
           block.rowEnd = args[3];
           block.panelEnd = args[4];
           block.rowPanel = args[6];
+          block.cacheBytes = arith::ConstantIndexOp::create(
+              builder, loc, moert::findMachine(0, 0).cacheBytes);
           if (!layout.isQuantized())
             block.results = memref::CastOp::create(
                 builder, loc, cpu::resultsType(builder.getContext()), args[5]);

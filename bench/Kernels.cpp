@@ -27,22 +27,21 @@ constexpr ProductKind products[] = {
     {TileKind::Bytes512}, {TileKind::Dot512, true}, {TileKind::Bytes512, true}};
 
 /// Ends the program if a result is not the sum, on some elements.
+/// `ofBytes`: as oneDNN does int8.
 void check(const Problem &problem, const std::string &who, const float *results,
-           bool integers) {
+           bool ofBytes) {
   for (int64_t i = 0; i < 50; ++i) {
     int64_t m = i * 7 % problem.size.rows;
     int64_t n = i * 1009 % problem.size.outputs;
     double sum = 0;
     double size = 0;
     for (int64_t k = 0; k < problem.size.inputs; ++k) {
-      double product = integers
-                           ? problem.byte(m, k) * double(problem.entry(n, k))
-                           : problem.row(m, k) * problem.weight(n, k);
+      double row = ofBytes ? problem.byte(m, k) : problem.row(m, k);
+      double product = row * problem.weight(n, k);
       sum += product;
       size += std::abs(product);
     }
-    const float &stored = results[m * problem.size.outputs + n];
-    double got = integers ? reinterpret_cast<const int32_t &>(stored) : stored;
+    double got = results[m * problem.size.outputs + n];
     if (std::abs(got - sum) > 1e-5 * size) {
       fmt::print(stderr, "{} {} {}: element {}, {} is {}, wanted {}\n",
                  problem.name(), problem.size.text(), who, m, n, got, sum);
@@ -107,12 +106,12 @@ private:
 };
 
 template <typename Multiply>
-void add(Problem &problem, const char *who, bool integers, Multiply multiply) {
+void add(Problem &problem, const char *who, bool ofBytes, Multiply multiply) {
   auto results = reinterpret_cast<float *>(problem.results.data());
   // Not those of somebody else.
   std::ranges::fill(problem.results.span(), uint8_t(0x55));
   multiply(results);
-  check(problem, who, results, integers);
+  check(problem, who, results, ofBytes);
   benchmark::RegisterBenchmark(
       RatioReporter::nameFor(problem, problem.size, who).c_str(),
       [=, &problem](benchmark::State &state) mutable {

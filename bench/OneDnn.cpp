@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <dnnl.hpp>
 #include <omp.h>
+#include <unordered_map>
 
 namespace moe::bench {
 
@@ -13,7 +14,7 @@ struct OneDnn::State {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   dnnl::matmul product;
-  memory rows, weights, results;
+  std::unordered_map<int, memory> arguments;
   moert::Buffer denseRows, packed;
 };
 
@@ -25,6 +26,32 @@ bool OneDnn::uses(const ProductKind &product) {
   constexpr auto amx = static_cast<int>(dnnl::cpu_isa::avx512_core_amx);
   bool hasTiles = (static_cast<int>(isa) & amx) == amx;
   return product.kind == TileKind::Fma512 || hasTiles == product.onTiles;
+}
+
+/// Of bytes: sums times the scales of outputs. With a scale for each row or an
+/// offset of bytes, too, oneDNN 2.6 takes its reference code.
+/// `arguments` gets what the product reads of it.
+static dnnl::primitive_attr
+attributesOf(const Problem &problem, dnnl::engine engine,
+             std::unordered_map<int, memory> &arguments) {
+  dnnl::primitive_attr result;
+  if (problem.kind != TileKind::Bytes512)
+    return result;
+  std::vector<float> scales;
+  for (int64_t n = 0; n < problem.size.outputs; ++n)
+    scales.push_back(problem.scale(n));
+  constexpr int kOfOutputs = 1 << 1;
+#if DNNL_VERSION_MAJOR >= 3
+  memory given(
+      {{problem.size.outputs}, memory::data_type::f32, memory::format_tag::a},
+      engine);
+  std::ranges::copy(scales, static_cast<float *>(given.get_data_handle()));
+  arguments[DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS] = given;
+  result.set_scales_mask(DNNL_ARG_WEIGHTS, kOfOutputs);
+#else
+  result.set_output_scales(kOfOutputs, scales);
+#endif
+  return result;
 }
 
 OneDnn::OneDnn(const Problem &problem, bool dense)
@@ -49,23 +76,27 @@ OneDnn::OneDnn(const Problem &problem, bool dense)
   }
   memory::desc rows(rowDims, row, memory::dims{rowBytes / entryBytes, 1});
   memory::desc anyWeights(weightDims, weight, memory::format_tag::any);
-  memory::desc results({size.rows, size.outputs}, bytes ? Type::s32 : Type::f32,
+  memory::desc results({size.rows, size.outputs}, Type::f32,
                        memory::format_tag::ab);
+  dnnl::primitive_attr attributes =
+      attributesOf(problem, state->engine, state->arguments);
 #if DNNL_VERSION_MAJOR >= 3
   dnnl::matmul::primitive_desc description(state->engine, rows, anyWeights,
-                                           results);
+                                           results, attributes);
 #else
   dnnl::matmul::primitive_desc description(
-      dnnl::matmul::desc(rows, anyWeights, results), state->engine);
+      dnnl::matmul::desc(rows, anyWeights, results), attributes, state->engine);
 #endif
   state->product = dnnl::matmul(description);
   const uint8_t *first = dense ? state->denseRows.data() : problem.rows.data();
-  state->rows = memory(rows, state->engine, const_cast<uint8_t *>(first));
-  state->results = memory(results, state->engine, nullptr);
   auto packed = static_cast<int64_t>(description.weights_desc().get_size());
   state->packed = moert::Buffer(packed, "packed weights");
-  state->weights =
-      memory(description.weights_desc(), state->engine, state->packed.data());
+  memory weights(description.weights_desc(), state->engine,
+                 state->packed.data());
+  state->arguments[DNNL_ARG_SRC] =
+      memory(rows, state->engine, const_cast<uint8_t *>(first));
+  state->arguments[DNNL_ARG_WEIGHTS] = weights;
+  state->arguments[DNNL_ARG_DST] = memory(results, state->engine, nullptr);
 
   // [N, K]; entries are those that the packed weights have.
   Type given = bytes ? Type::s8 : Type::f32;
@@ -82,18 +113,15 @@ OneDnn::OneDnn(const Problem &problem, bool dense)
             problem.weights[static_cast<size_t>(at)];
     }
   omp_set_num_threads(1);
-  dnnl::reorder(plain, state->weights)
-      .execute(state->stream, plain, state->weights);
+  dnnl::reorder(plain, weights).execute(state->stream, plain, weights);
   state->stream.wait();
 }
 
 OneDnn::~OneDnn() = default;
 
-void OneDnn::multiply(void *results) {
-  state->results.set_data_handle(results);
-  state->product.execute(state->stream, {{DNNL_ARG_SRC, state->rows},
-                                         {DNNL_ARG_WEIGHTS, state->weights},
-                                         {DNNL_ARG_DST, state->results}});
+void OneDnn::multiply(float *results) {
+  state->arguments[DNNL_ARG_DST].set_data_handle(results);
+  state->product.execute(state->stream, state->arguments);
   state->stream.wait();
 }
 

@@ -8,7 +8,9 @@
 
 namespace moe::bench {
 
-/// Results are f32, or i32 sums of bytes and entries for int8, [M, N].
+/// Results are f32, [M, N]. Those of int8 are sums of bytes and entries times
+/// the scales of outputs: without the offset of bytes and the scales of rows,
+/// it does a little less than others do.
 class OneDnn {
 public:
   /// `dense`: of a copy of the rows without the 64 bytes between them, which
@@ -21,7 +23,7 @@ public:
   /// Whether oneDNN uses just these instructions: $DNNL_MAX_CPU_ISA=AVX2 or
   /// AVX512_CORE_BF16 (no AMX) holds it back for the whole process.
   static bool uses(const ProductKind &product);
-  void multiply(void *results);
+  void multiply(float *results);
 
 private:
   struct State;

@@ -81,16 +81,20 @@ int8_t Problem::entry(int64_t n, int64_t k) const {
   return static_cast<int8_t>(*packedAt(n, k));
 }
 
+float Problem::scale(int64_t n) const {
+  float result = 0;
+  std::memcpy(&result,
+              packed.data() + n / panelColumns() * panelBytes + scalesOffset +
+                  4 * (n % panelColumns()),
+              4);
+  return result;
+}
+
 double Problem::weight(int64_t n, int64_t k) const {
   if (kind != TileKind::Bytes512)
     return moert::loadElement(kind == TileKind::Dot512 ? MOERT_BF16 : MOERT_F32,
                               packedAt(n, k));
-  float scale = 0;
-  std::memcpy(&scale,
-              packed.data() + n / panelColumns() * panelBytes + scalesOffset +
-                  4 * (n % panelColumns()),
-              4);
-  return static_cast<double>(entry(n, k)) * scale;
+  return static_cast<double>(entry(n, k)) * scale(n);
 }
 
 } // namespace moe::bench

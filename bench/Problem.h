@@ -59,6 +59,7 @@ struct Problem : ProductKind {
     return rows.data()[m * rowBytes + k];
   }
   int8_t entry(int64_t n, int64_t k) const;
+  float scale(int64_t n) const;
 
 private:
   const uint8_t *packedAt(int64_t n, int64_t k) const;

@@ -42,7 +42,8 @@ private:
   void emitVectorForm(mlir::Value rows);
   void emitTiles(mlir::Value panel, mlir::Value rowBegin, mlir::Value rows,
                  mlir::Value isLast);
-  void emitInParts(mlir::Value panel, mlir::Value rows);
+  mlir::Value rowsOfBlock(mlir::Value rows);
+  void emitInParts(mlir::Value panel, mlir::Value rowBegin, mlir::Value rows);
   struct MatrixBlock;
   struct MatrixCut;
   void emitMatrixForm(mlir::Value rows);

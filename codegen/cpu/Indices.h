@@ -40,6 +40,9 @@ struct IndexBuilder {
   Value div(Value a, int64_t b) const {
     return b == 1 ? a : div(a, constant(b));
   }
+  Value ceilDiv(Value a, Value b) const {
+    return mlir::arith::CeilDivUIOp::create(builder, loc, a, b);
+  }
   Value rem(Value a, Value b) const {
     return mlir::arith::RemUIOp::create(builder, loc, a, b);
   }

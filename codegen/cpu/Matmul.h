@@ -72,7 +72,8 @@ struct MatmulBlock {
   /// form needs no more than MatrixRows::partSteps allows, which it takes if
   /// this is null.
   mlir::Value partInputs = nullptr;
-  /// Bytes of L2 that the matrix form chooses blocks of rows for; null: 2 MiB.
+  /// Bytes of L2 that blocks of rows are chosen for, on which no result
+  /// depends; null: 2 MiB for the matrix form, and for the other one block.
   mlir::Value cacheBytes = nullptr;
   /// Null, or of resultsType, where the epilogue only stores the sums, those of
   /// row r in row r. Whole matrix tiles then go there without it. Not for

@@ -270,9 +270,6 @@ void BlockEmitter::emitMatrixParts(MatrixBlock rows, const MatrixCut &cut,
 void BlockEmitter::emitMatrixForm(Value rows) {
   constexpr int64_t kRows = 2 * MatrixRows::kRows;
   MatrixRows geometry = MatrixRows::of(layout);
-  auto ceilDiv = [&](Value a, Value b) {
-    return Value(arith::CeilDivUIOp::create(builder, loc, a, b));
-  };
   Value most = geometry.fitting(builder, loc, block.cacheBytes);
   Value tiles = ceilDiv(rows, constant(kRows));
   Value blockRows = mul(ceilDiv(tiles, ceilDiv(rows, most)), kRows);

@@ -26,9 +26,10 @@ struct Case {
   int64_t experts, outputs, inputs, weights;
   const char *a, *stored, *packed; // element types; rows of i8: quantised
   bool inOut, gathered;
-  int64_t padding;     // of rows of A, in elements
-  int64_t part = 0;    // inputs of a part of K; 0: all at once
-  bool direct = false; // whole matrix tiles of one weight skip the epilogue
+  int64_t padding;        // of rows of A, in elements
+  int64_t part = 0;       // inputs of a part of K; 0: all at once
+  bool direct = false;    // whole matrix tiles of one weight skip the epilogue
+  int64_t cacheBytes = 0; // that blocks of rows are for; 0: not known
 };
 
 Type typeOf(StringRef name) {
@@ -129,6 +130,9 @@ CompiledCase::CompiledCase(const cpu::Level &level, const Case &test)
           if (test.part > 0)
             block.partInputs =
                 arith::ConstantIndexOp::create(builder, loc, test.part);
+          if (test.cacheBytes > 0)
+            block.cacheBytes =
+                arith::ConstantIndexOp::create(builder, loc, test.cacheBytes);
           if (test.direct) {
             SmallVector<OpFoldResult> sizes = {
                 builder.getIndexAttr(int64_t(1) << 31),
@@ -429,6 +433,24 @@ TEST_P(MatmulTest, PartsOfK) {
       for (int64_t rows : {0, 1, 2, 5, 7, 8, 9, 11, 12, 13})
         compiled.check(17, 3, 3 + rows, 2);
       compiled.check(300, 0, 290, 2);
+    }
+}
+
+// Blocks of 300 rows, which fit the cache, also with parts of K.
+TEST_P(MatmulTest, BlocksOfRows) {
+  int64_t perByte = GetParam().int8Dot ? 1 : 2; // a quantised row's
+  for (auto [type, bytes] : {std::pair<const char *, int64_t>("f32", 4),
+                             {"bf16", 2},
+                             {"i8", perByte}})
+    for (int64_t part : {int64_t(0), cpu::kPartUnit}) {
+      if (type[0] != 'i' && !isNewCode(type))
+        continue;
+      SCOPED_TRACE(testing::Message() << type << ", parts of " << part);
+      CompiledCase compiled(
+          GetParam(), {1, 150, 193, 1, type, type[0] == 'i' ? "bf16" : type,
+                       type, false, true, 0, part, false, 480 * 193 * bytes});
+      for (int64_t rows : {1, 7, 280, 607})
+        compiled.check(620, 3, 3 + rows, 2);
     }
 }
 
