@@ -75,6 +75,17 @@ std::string textOf(ModuleOp module) {
   return text;
 }
 
+/// Whether a product has weights that --weights-format packs.
+bool hasQuantizedProduct(ModuleOp module) {
+  return module
+      .walk([](grouped::MatmulOp op) {
+        return op.getWeights().getType().getElementType().isInteger()
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 /// Levels of --level, or all useful ones. An emulated one has the tiles and
 /// layouts of its level but the name and the instructions of the lowest.
 SmallVector<cpu::Level> chooseLevels(const Options &options, ModuleOp module) {
@@ -120,6 +131,10 @@ std::optional<std::string> compile(const Options &options, ModuleOp module) {
   }
   if (failed(manager.run(module)))
     return std::nullopt;
+  if (!options.weightsFormat.empty() && !hasQuantizedProduct(module))
+    module.emitWarning() << "--weights-format=" << options.weightsFormat
+                         << " changes nothing: no expert multiplies by weights "
+                            "of the checkpoint";
   if (options.emit == "grouped")
     return textOf(module);
   SmallVector<cpu::Level> levels = chooseLevels(options, module);

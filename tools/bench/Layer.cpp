@@ -29,11 +29,14 @@ void check(moert_status status, const moert_error &error) {
 class ScratchDirectory {
 public:
   ScratchDirectory() {
+    std::error_code error;
     std::string name =
-        (std::filesystem::temp_directory_path() / "moe-bench-XXXXXX").string();
-    if (!mkdtemp(name.data()))
-      moert::fail(MOERT_IO, "{}: cannot be made: {}", name,
-                  moert::errorText(errno));
+        (std::filesystem::temp_directory_path(error) / "moe-bench-XXXXXX")
+            .string();
+    if (error || !mkdtemp(name.data()))
+      moert::fail(MOERT_IO, "{}: no folder for temporary files can be made: {}",
+                  error ? "$TMPDIR" : name,
+                  error ? error.message() : moert::errorText(errno));
     path = name;
   }
   ~ScratchDirectory() {
