@@ -5,6 +5,7 @@
 #define MOE_CODEGEN_CPU_BLOCKEMITTER_H
 
 #include "codegen/cpu/Indices.h"
+#include "codegen/cpu/Matmul.h"
 #include "codegen/cpu/MatrixTiles.h"
 #include "codegen/cpu/TileKernel.h"
 

@@ -4,30 +4,11 @@
 #ifndef MOE_CODEGEN_CPU_MATMUL_H
 #define MOE_CODEGEN_CPU_MATMUL_H
 
-#include "codegen/cpu/PackedLayout.h"
+#include "codegen/cpu/Family.h"
 
 #include <functional>
 
 namespace moe::cpu {
-
-/// How a tile of vectors multiplies.
-enum class Family {
-  /// f32 multiply-add; A and B are widened in registers.
-  Fma,
-  /// x86vector.avx512.dot on bf16 pairs of A and B.
-  Bf16Dot,
-  /// vpmaddwd on pairs: i16 entries of A, i8 entries of B. Sums are i32.
-  Int16Dot,
-  /// vpdpbusd on quadruples: entries of A are i8 + 128, those of B i8. Sums are
-  /// i32; the 128 comes off at the end.
-  Int8Dot,
-};
-
-/// The family for rows of type `a`. Bf16Dot needs bf16 rows, bf16 weights and
-/// the level's bf16Dot. Fma takes f32, f16 and bf16 rows, but only f32 rows are
-/// fast (widening A costs as much as the multiplication): widen it beforehand.
-/// Quantised weights need quantised rows (QuantizedRows.h).
-Family chooseFamily(const PackedLayout &layout, mlir::Type a);
 
 /// Whether groups of many rows are multiplied by matrix tiles (AMX), and only
 /// the others in the way of their family, from the same packed weights.
@@ -36,10 +17,6 @@ bool hasMatrixForm(const PackedLayout &layout, mlir::Type a);
 /// Rows of a group from which on it is: more for weights with groups, which
 /// have to be unpacked for tiles.
 int64_t matrixRowsFrom(const PackedLayout &layout);
-
-/// Parts of K begin at multiples of this: whole groups and tiles, and whole
-/// bodies of the loop over steps.
-inline constexpr int64_t kPartUnit = 192;
 
 /// memref<? x ? x f32, strided<[?, 1], offset: ?>>.
 mlir::MemRefType resultsType(mlir::MLIRContext *context);

@@ -4,7 +4,7 @@
 #ifndef MOE_CODEGEN_CPU_TILEKERNEL_H
 #define MOE_CODEGEN_CPU_TILEKERNEL_H
 
-#include "codegen/cpu/Matmul.h"
+#include "codegen/cpu/Family.h"
 
 namespace moe::cpu {
 
