@@ -38,11 +38,11 @@ public:
   void string(std::string &value) override {
     if (!inMap())
       return other("a string");
-    auto [place, fresh] = fileOf.try_emplace(std::move(tensor));
+    uint32_t shard = shardIndex(value); // its messages have the tensor's name
+    auto [place, fresh] = fileOf.try_emplace(std::move(tensor), shard);
     if (!fresh)
       fail(MOERT_MALFORMED, "{}: tensor {}: the name appears twice (byte {})",
            file, quote(place->first), position);
-    place->second = shardIndex(value);
   }
   void beginObject() override {
     if (level == 0 || (level == 1 && top == "weight_map")) {
