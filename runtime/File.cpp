@@ -79,7 +79,8 @@ void File::readAt(int64_t offset, void *to, int64_t count) const {
   }
 }
 
-std::vector<uint8_t> readWhole(const std::string &path, int64_t limit) {
+std::vector<uint8_t> readWhole(const std::string &path, int64_t limit,
+                               std::string_view start) {
   bool standardInput = path == "-";
   int fd = standardInput ? STDIN_FILENO : retry([&] {
     return open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -109,7 +110,9 @@ std::vector<uint8_t> readWhole(const std::string &path, int64_t limit) {
     content.resize(have + std::max<ssize_t>(got, 0));
     if (got < 0)
       fail(MOERT_IO, "{}: reading failed: {}", name, errorText(errno));
-    if (got == 0)
+    std::string_view begin(reinterpret_cast<const char *>(content.data()),
+                           std::min(content.size(), start.size()));
+    if (got == 0 || !start.starts_with(begin))
       return content;
   }
 }

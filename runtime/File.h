@@ -34,9 +34,11 @@ private:
 };
 
 /// Everything up to the end of a file, pipe or device; `path` "-" is the
-/// standard input. MOERT_MEMORY beyond `limit` bytes.
+/// standard input. MOERT_MEMORY beyond `limit` bytes. Of what does not begin
+/// with `start`, only a piece is read: it may have no end.
 std::vector<uint8_t> readWhole(const std::string &path,
-                               int64_t limit = INT64_MAX);
+                               int64_t limit = INT64_MAX,
+                               std::string_view start = {});
 
 /// A file being written. What exists under `path` stays untouched until
 /// commit(), which makes the new content durable and puts it in place at once.

@@ -175,7 +175,7 @@ NpyReader::NpyReader(const std::string &path)
     file.emplace(path);
     size = file->size();
   } else {
-    content = readWhole(path, availableMemory() / 2);
+    content = readWhole(path, availableMemory() / 2, magic);
     size = static_cast<int64_t>(content.size());
   }
 }

@@ -85,6 +85,8 @@ TEST(File, Limits) {
                  "none: cannot be opened");
   EXPECT_FAILURE(readWhole("/dev/zero", 1'000'000), MOERT_MEMORY,
                  "is longer than 1000000");
+  EXPECT_LT(readWhole("/dev/zero", 1'000'000, "start").size(), 1'000'000u);
+  EXPECT_EQ(readWhole("/dev/null", 1'000'000, "start").size(), 0u);
   File file(folder / "a");
   EXPECT_EQ(file.size(), 100);
   char space[8];

@@ -142,6 +142,11 @@ TEST(Npy, RefusesWhatBreaksARule) {
                    "x.npy: ");
 }
 
+TEST(Npy, StreamsWithoutEnd) {
+  EXPECT_FAILURE(readNpy("/dev/zero"), MOERT_MALFORMED,
+                 "/dev/zero: does not have the magic number of .npy at byte 0");
+}
+
 TEST(Npy, WritesWhatItReads) {
   Folder folder;
   std::string path = folder / "a.npy";
