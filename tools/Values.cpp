@@ -331,6 +331,8 @@ void ValueWriter::open(const std::string &text) {
   struct stat info;
   if (append && stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode)) {
     std::vector<uint8_t> content = readWhole(path);
+    if (!content.empty())
+      NpyReader(path).next(); // fails where an array cannot follow
     place->second->write(content.data(), static_cast<int64_t>(content.size()));
   }
 }

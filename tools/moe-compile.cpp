@@ -163,6 +163,8 @@ std::optional<std::string> compile(const Options &options, ModuleOp module) {
 
 /// What one option alone does not show.
 void checkOptions(const Options &options) {
+  if (options.output.empty())
+    moert::fail(MOERT_USAGE, "--output: '' names no file");
   llvm::StringSet<> seen;
   for (const std::string &name : options.levels)
     if (!seen.insert(name).second)

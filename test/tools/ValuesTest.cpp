@@ -104,6 +104,8 @@ TEST(Values, Files) {
   EXPECT_EQ(valueText(value("3xu8=@" + (folder / "raw"))), "3xu8=1 2 3");
   EXPECT_FAILURE(value("2xu8=@" + (folder / "raw")), MOERT_MALFORMED,
                  "has 3 bytes, 2xu8 needs 2");
+  EXPECT_FAILURE(ValueWriter().open("+" + (folder / "raw")), MOERT_MALFORMED,
+                 "raw: ends at byte 3 inside the start of a .npy array");
   test::writeFile(folder / "model.safetensors",
                   test::safetensors({{"a:b", {2}, {1, 2}}}));
   EXPECT_EQ(valueText(value("@" + (folder / "model.safetensors") + ":a:b")),
