@@ -36,10 +36,8 @@ Usage: moe-run MODEL.so|MODEL.mlir [options]       (.mlir: compiled first, cache
   --device=cpu             where to run
   --threads=N              0: all of this machine (default)
   --weights-format=FORMAT  q8, q8g, q4 or q4z: experts' weights of a .mlir model as 8- or 4-bit entries
-  --l2=BYTES               L2 cache of a core, as 512K (default $MOE_L2, else what
-                           the machine has)
-  --nodes=N                spreads weights and threads as over N NUMA nodes (default
-                           $MOE_NODES, else those of the machine)
+  --l2=BYTES               L2 cache of a core, as 512K (default $MOE_L2, else the machine's)
+  --nodes=N                spreads weights and threads as over N NUMA nodes (default $MOE_NODES, else the machine's)
   --level=LEVEL            avx2, avxvnni, avx512, avx512bf16 or amx (default $MOE_CPU, else best)
   --stats                  load of every expert as bars, and time per token
   --routing=FILE           writes the experts that tokens chose in every routing,
