@@ -43,7 +43,7 @@ private:
   void emitVectorForm(mlir::Value rows);
   void emitTiles(mlir::Value panel, mlir::Value rowBegin, mlir::Value rows,
                  mlir::Value isLast);
-  mlir::Value rowsOfBlock(mlir::Value rows);
+  mlir::Value mostRowsOfBlock(mlir::Value rows);
   void emitInParts(mlir::Value panel, mlir::Value rowBegin, mlir::Value rows);
   struct MatrixBlock;
   struct MatrixCut;

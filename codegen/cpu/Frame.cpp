@@ -21,7 +21,6 @@ Value Frame::min(Value a, Value b) {
 Value Frame::max(Value a, Value b) {
   return arith::MaxSIOp::create(builder, loc, a, b);
 }
-Value Frame::ceilDiv(Value a, Value b) { return div(add(a, add(b, -1)), b); }
 Value Frame::toIndex(Value integer) {
   return convertNumber(builder, loc, integer, builder.getIndexType());
 }

@@ -46,7 +46,6 @@ public:
 
   mlir::Value min(mlir::Value a, mlir::Value b); // signed
   mlir::Value max(mlir::Value a, mlir::Value b);
-  mlir::Value ceilDiv(mlir::Value a, mlir::Value b);
   mlir::Value toIndex(mlir::Value integer);
   mlir::Value less(mlir::Value a, mlir::Value b); // signed
   mlir::VectorType vectorOf(mlir::Type element);

@@ -16,4 +16,16 @@ void IndexBuilder::loop(Value begin, Value end, int64_t step,
   body(op.getInductionVar());
 }
 
+void IndexBuilder::loopOverBlocks(
+    Value begin, Value count, Value most,
+    llvm::function_ref<void(Value, Value)> body) const {
+  Value size = ceilDiv(count, ceilDiv(count, most));
+  Value end = add(begin, count);
+  auto op = scf::ForOp::create(builder, loc, begin, end, size);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(op.getBody());
+  Value first = op.getInductionVar();
+  body(first, arith::MinUIOp::create(builder, loc, size, sub(end, first)));
+}
+
 } // namespace moe::cpu

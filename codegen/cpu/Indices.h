@@ -40,9 +40,7 @@ struct IndexBuilder {
   Value div(Value a, int64_t b) const {
     return b == 1 ? a : div(a, constant(b));
   }
-  Value ceilDiv(Value a, Value b) const {
-    return mlir::arith::CeilDivUIOp::create(builder, loc, a, b);
-  }
+  Value ceilDiv(Value a, Value b) const { return div(add(a, add(b, -1)), b); }
   Value rem(Value a, Value b) const {
     return mlir::arith::RemUIOp::create(builder, loc, a, b);
   }
@@ -57,6 +55,10 @@ struct IndexBuilder {
   /// Emits a loop over [begin, end) and leaves the builder after it.
   void loop(Value begin, Value end, int64_t step,
             llvm::function_ref<void(Value)> body) const;
+  /// The same over [begin, begin + count) in blocks of at most `most`, of the
+  /// same size but for the last. `body` gets the first of a block and its size.
+  void loopOverBlocks(Value begin, Value count, Value most,
+                      llvm::function_ref<void(Value, Value)> body) const;
 };
 
 } // namespace moe::cpu

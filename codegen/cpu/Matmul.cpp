@@ -330,35 +330,30 @@ void BlockEmitter::emit() {
   emitVectorForm(rows);
 }
 
-/// Rows that stay in the cache while the panels pass by; all of them where
-/// they are read for so many columns at once that panels are as much to read.
-Value BlockEmitter::rowsOfBlock(Value rows) {
+/// As many rows as stay in the cache while the panels pass by; all of them
+/// where they are read for so many columns at once that panels are as much to
+/// read.
+Value BlockEmitter::mostRowsOfBlock(Value rows) {
   if (!block.cacheBytes || matrixForm)
     return rows;
   Type element = getElementTypeOrSelf(block.a);
-  Value room = mul(div(block.cacheBytes, 8), 5);
-  Value most = div(room, layout.inputs * element.getIntOrFloatBitWidth() / 8);
+  Value most = div(roomForRows(*this, block.cacheBytes),
+                   layout.inputs * element.getIntOrFloatBitWidth() / 8);
   Value pays = is(Compare::uge, most, 4 * layout.panelColumns());
-  most = arith::SelectOp::create(builder, loc, pays, most, rows);
-  return ceilDiv(rows, ceilDiv(rows, most));
+  return arith::SelectOp::create(builder, loc, pays, most, rows);
 }
 
 void BlockEmitter::emitVectorForm(Value rows) {
   Value firstPanel = emitFewRows(rows);
-  Value blockRows = rowsOfBlock(rows);
-  auto overRows =
-      scf::ForOp::create(builder, loc, block.rowBegin, block.rowEnd, blockRows);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(overRows.getBody());
-  Value begin = overRows.getInductionVar();
-  Value count =
-      arith::MinUIOp::create(builder, loc, blockRows, sub(block.rowEnd, begin));
-  loop(firstPanel, block.panelEnd, 1, [&](Value panel) {
-    if (partInputs)
-      emitInParts(panel, begin, count);
-    else
-      emitTiles(panel, begin, count, /*isLast=*/nullptr);
-  });
+  loopOverBlocks(block.rowBegin, rows, mostRowsOfBlock(rows),
+                 [&](Value begin, Value count) {
+                   loop(firstPanel, block.panelEnd, 1, [&](Value panel) {
+                     if (partInputs)
+                       emitInParts(panel, begin, count);
+                     else
+                       emitTiles(panel, begin, count, /*isLast=*/nullptr);
+                   });
+                 });
 }
 
 /// All tiles of some rows; `isLast` (null: yes) tells whether their sums are
@@ -420,26 +415,23 @@ void BlockEmitter::emitTiles(Value panel, Value rowBegin, Value rows,
 /// Some rows at a time, as many as there is room for their sums: all tiles by
 /// one part of the panel, then by the next.
 void BlockEmitter::emitInParts(Value panel, Value rowBegin, Value rows) {
-  Value inputs = constant(layout.inputs), most = constant(kPartRows);
-  Value rowEnd = add(rowBegin, rows);
-  Value blockRows = ceilDiv(rows, ceilDiv(rows, most));
-  auto overRows = scf::ForOp::create(builder, loc, rowBegin, rowEnd, blockRows);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(overRows.getBody());
-  Value begin = overRows.getInductionVar();
-  Value count =
-      arith::MinUIOp::create(builder, loc, blockRows, sub(rowEnd, begin));
-  // A single tile needs no part again.
-  Value single = is(Compare::ule, count, maxRows);
-  Value step =
-      arith::SelectOp::create(builder, loc, single, inputs, partInputs);
-  auto overParts = scf::ForOp::create(builder, loc, constant(0), inputs, step);
-  builder.setInsertionPointToStart(overParts.getBody());
-  partBegin = overParts.getInductionVar();
-  partEnd = add(partBegin, step);
-  Value isLast = is(Compare::uge, partEnd, inputs);
-  emitTiles(panel, begin, count, isLast);
-  partBegin = partEnd = nullptr;
+  Value inputs = constant(layout.inputs);
+  loopOverBlocks(
+      rowBegin, rows, constant(kPartRows), [&](Value begin, Value count) {
+        // A single tile needs no part again.
+        Value single = is(Compare::ule, count, maxRows);
+        Value step =
+            arith::SelectOp::create(builder, loc, single, inputs, partInputs);
+        auto overParts =
+            scf::ForOp::create(builder, loc, constant(0), inputs, step);
+        OpBuilder::InsertionGuard guard(builder);
+        builder.setInsertionPointToStart(overParts.getBody());
+        partBegin = overParts.getInductionVar();
+        partEnd = add(partBegin, step);
+        Value isLast = is(Compare::uge, partEnd, inputs);
+        emitTiles(panel, begin, count, isLast);
+        partBegin = partEnd = nullptr;
+      });
 }
 
 void emitMatmul(OpBuilder &builder, Location loc, const PackedLayout &layout,

@@ -55,14 +55,17 @@ MatrixRows MatrixRows::of(const PackedLayout &packed) {
   return result;
 }
 
+Value roomForRows(const IndexBuilder &index, Value cacheBytes) {
+  return index.mul(index.div(cacheBytes, 8), 5);
+}
+
 Value MatrixRows::fitting(OpBuilder &builder, Location loc,
                           Value cacheBytes) const {
   IndexBuilder index{builder, loc};
   Value most = index.constant(rows);
   if (!cacheBytes)
     return most;
-  Value room = index.mul(index.div(cacheBytes, 8), 5);
-  Value tiles = index.div(room, rowBytes * 2 * kRows);
+  Value tiles = index.div(roomForRows(index, cacheBytes), rowBytes * 2 * kRows);
   Value fit = index.mul(tiles, 2 * kRows);
   fit = arith::MaxUIOp::create(builder, loc, fit, index.constant(2 * kRows));
   return arith::MinUIOp::create(builder, loc, fit, most);

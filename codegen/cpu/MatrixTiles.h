@@ -4,6 +4,7 @@
 #ifndef MOE_CODEGEN_CPU_MATRIXTILES_H
 #define MOE_CODEGEN_CPU_MATRIXTILES_H
 
+#include "codegen/cpu/Indices.h"
 #include "codegen/cpu/Matmul.h"
 
 namespace moe::cpu {
@@ -19,6 +20,9 @@ void emitUnpackPanel(mlir::OpBuilder &builder, mlir::Location loc,
                      const PackedLayout &layout, mlir::Value packed,
                      mlir::Value panel, mlir::Value begin, mlir::Value end,
                      mlir::Value view);
+
+/// Bytes of the cache that rows may take while panels pass: 5/8.
+mlir::Value roomForRows(const IndexBuilder &index, mlir::Value cacheBytes);
 
 /// Rows gathered side by side, or a part of K of them, zeros up to whole tiles:
 /// as many as stay in the cache while panels pass, an odd number of cache lines
@@ -39,7 +43,7 @@ struct MatrixRows {
   int64_t unpackedBytes; // of a panel, 0 if it is loaded where it lies
 
   static MatrixRows of(const PackedLayout &layout);
-  /// Rows of a block whose part takes 5/8 of the cache (null: `rows`).
+  /// Rows of a block whose part has room in the cache (null: `rows`).
   mlir::Value fitting(mlir::OpBuilder &builder, mlir::Location loc,
                       mlir::Value cacheBytes) const;
   int64_t sumRows() const { return panels * rows; }
